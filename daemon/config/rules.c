@@ -1,0 +1,185 @@
+/*
+ * rules: see rules.h. Only handlers that stand in a file are looked at: the built-in ones are right
+ * by themselves.
+ */
+#include "config/rules.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "config/value.h"
+
+/* Keys without a default that a type of handler cannot do without. */
+static const struct {
+	unsigned type;
+	const char *key;
+} needs[] = {
+	{CONFIG_EXEC, "command"},
+	{CONFIG_MONGO, "operation"},
+	{CONFIG_MONGO, "database"},
+	{CONFIG_MONGO, "collection"},
+};
+
+/* A handler's key that the daemon's bounds: said and greater is an error, a default is lowered. */
+static const struct {
+	const char *key;
+	const char *bound;
+} bounds[] = {
+	{"max_args", "max_message"},
+	{"max_output", "max_output"},
+};
+
+/* A handler, and the section that it has in a file. */
+struct subject {
+	struct build *build;                 /* borrows */
+	const struct build_section *section; /* borrows; NULL: it stands in no file */
+	struct settings_handler *handler;    /* borrows */
+	unsigned type;
+};
+
+/* Where the key was said, or else the section. */
+static struct build_origin origin_of(const struct subject *subject, const struct config_key *key)
+{
+	struct build_origin origin = subject->section->keys[keys_place(key)];
+
+	return origin.line != 0 ? origin : subject->section->origin;
+}
+
+static int check_type(const struct subject *subject)
+{
+	const struct config_key *key = keys_find(CONFIG_HANDLER, "type");
+	bool is_builtin = subject->section->at < BUILD_BUILTINS;
+
+	if (subject->type == 0)
+		return build_refuse(subject->build, -EINVAL, subject->section->origin,
+			subject->section, NULL, NULL,
+			"the key \"type\" is missing: exec or mongodb");
+	if (is_builtin && subject->type != CONFIG_BUILTIN)
+		return build_refuse(subject->build, -EINVAL, origin_of(subject, key),
+			subject->section, key->name, subject->handler->type,
+			"this handler is built in: its type cannot be changed");
+	if (!is_builtin && subject->type == CONFIG_BUILTIN)
+		return build_refuse(subject->build, -EINVAL, origin_of(subject, key),
+			subject->section, key->name, subject->handler->type,
+			"only noop, echo, sleep and fail are built in: exec or mongodb");
+	return 0;
+}
+
+/* Every key that was said must be one of the type's. */
+static int check_foreign_keys(const struct subject *subject)
+{
+	size_t n;
+	const struct config_key *keys = keys_table(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (keys[i].scope != CONFIG_HANDLER || (keys[i].types & subject->type) != 0 ||
+			subject->section->keys[keys_place(&keys[i])].line == 0)
+			continue;
+		return build_refuse(subject->build, -EINVAL, origin_of(subject, &keys[i]),
+			subject->section, keys[i].name, NULL,
+			"a handler of type %s does not have this key", subject->handler->type);
+	}
+	return 0;
+}
+
+static int check_needs(const struct subject *subject)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(needs); i++) {
+		const struct config_key *key = keys_find(CONFIG_HANDLER, needs[i].key);
+		const char *text;
+
+		if (needs[i].type != subject->type)
+			continue;
+		text = *(char *const *)(const void *)((const char *)subject->handler + key->offset);
+		if (*text == '\0')
+			return build_refuse(subject->build, -EINVAL, origin_of(subject, key),
+				subject->section, NULL, NULL, "type %s needs the key \"%s\"",
+				subject->handler->type, key->name);
+	}
+	return 0;
+}
+
+static int check_pool(const struct subject *subject)
+{
+	const struct config_key *key = keys_find(CONFIG_HANDLER, "pool");
+
+	if (settings_find_pool(subject->build->settings, subject->handler->pool) != NULL)
+		return 0;
+	return build_refuse(subject->build, -EINVAL, origin_of(subject, key), subject->section,
+		key->name, subject->handler->pool, "there is no section [pool %s]",
+		subject->handler->pool);
+}
+
+static int check_uri(const struct subject *subject)
+{
+	if (subject->type != CONFIG_MONGO || *subject->build->settings->mongodb.uri != '\0')
+		return 0;
+	return build_refuse(subject->build, -EINVAL, subject->section->origin, subject->section,
+		NULL, NULL,
+		"type mongodb needs a server: the credential mongodb-uri, or uri in [mongodb]");
+}
+
+static int check_bounds(const struct subject *subject)
+{
+	struct settings *settings = subject->build->settings;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bounds); i++) {
+		const struct config_key *key = keys_find(CONFIG_HANDLER, bounds[i].key);
+		const struct config_key *bound = keys_find(CONFIG_DAEMON, bounds[i].bound);
+		uint64_t *value = (void *)((char *)subject->handler + key->offset);
+		const uint64_t *limit = (void *)((char *)&settings->daemon + bound->offset);
+
+		if (*value <= *limit)
+			continue;
+		if (subject->section != NULL && subject->section->keys[keys_place(key)].line != 0)
+			return build_refuse(subject->build, -EINVAL, origin_of(subject, key),
+				subject->section, key->name, NULL, "more than [daemon] %s allows",
+				bound->name);
+		*value = *limit;
+	}
+	return 0;
+}
+
+static int check_handler(const struct subject *subject)
+{
+	static int (*const checks[])(const struct subject *) = {
+		check_type, check_foreign_keys, check_needs, check_pool, check_uri};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(checks) && subject->section != NULL && r == 0; i++)
+		r = checks[i](subject);
+	return r == 0 ? check_bounds(subject) : r;
+}
+
+int rules_check(struct build *build)
+{
+	struct settings *settings = build->settings;
+	auto_free const struct build_section **sections =
+		calloc(settings->n_handlers, sizeof(*sections));
+	int r = 0;
+
+	if (sections == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < build->n_sections; i++) {
+		if (build->sections[i].scope == CONFIG_HANDLER)
+			sections[build->sections[i].at] = &build->sections[i];
+	}
+	for (size_t i = 0; i < settings->n_handlers && r == 0; i++) {
+		struct settings_handler *handler = &settings->handlers[i];
+
+		r = check_handler(&(struct subject){.build = build,
+			.section = sections[i],
+			.handler = handler,
+			.type = keys_handler_type(handler->type)});
+	}
+	return r;
+}
+
+bool rules_is_mongodb_used(const struct settings *settings)
+{
+	for (size_t i = 0; i < settings->n_handlers; i++) {
+		if (keys_handler_type(settings->handlers[i].type) == CONFIG_MONGO)
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,72 @@
+/*
+ * settings: giving back, finding by name, and the one figure that depends on the host.
+ */
+#include "config/settings.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "config/keys.h"
+#include "config/value.h"
+
+static void unset_all(enum config_scope scope, void *base)
+{
+	size_t n;
+	const struct config_key *keys = keys_table(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (keys[i].scope == scope)
+			value_unset(&keys[i], base);
+	}
+}
+
+void settings_free(struct settings *settings)
+{
+	if (settings == NULL)
+		return;
+	unset_all(CONFIG_DAEMON, &settings->daemon);
+	unset_all(CONFIG_ACCESS, &settings->access);
+	unset_all(CONFIG_STORE, &settings->store);
+	unset_all(CONFIG_MONGODB, &settings->mongodb);
+	for (size_t i = 0; i < settings->n_pools; i++) {
+		free(settings->pools[i].name);
+		unset_all(CONFIG_POOL, &settings->pools[i]);
+	}
+	free(settings->pools);
+	for (size_t i = 0; i < settings->n_handlers; i++) {
+		free(settings->handlers[i].name);
+		unset_all(CONFIG_HANDLER, &settings->handlers[i]);
+	}
+	free(settings->handlers);
+	free(settings);
+}
+
+const struct settings_pool *settings_find_pool(const struct settings *settings, const char *name)
+{
+	for (size_t i = 0; i < settings->n_pools; i++) {
+		if (strcmp(settings->pools[i].name, name) == 0)
+			return &settings->pools[i];
+	}
+	return NULL;
+}
+
+const struct settings_handler *settings_find_handler(
+	const struct settings *settings, const char *name)
+{
+	for (size_t i = 0; i < settings->n_handlers; i++) {
+		if (strcmp(settings->handlers[i].name, name) == 0)
+			return &settings->handlers[i];
+	}
+	return NULL;
+}
+
+uint32_t settings_workers(struct workers_rule rule, uint32_t cores)
+{
+	uint64_t number = rule.number;
+
+	if (rule.per_core)
+		number *= cores;
+	if (number < 1)
+		return 1;
+	return number > SETTINGS_WORKERS_MAX ? SETTINGS_WORKERS_MAX : (uint32_t)number;
+}

@@ -1,0 +1,116 @@
+/*
+ * settings: what the configuration says, as plain data. Filled by config.c from the table in keys.c
+ * (every field below has its row there, with default, range and unit); read by everybody, changed
+ * by nobody: a reload makes a new one. Strings are never NULL: what is not given is "".
+ */
+#ifndef WORKPOOL_CONFIG_SETTINGS_H
+#define WORKPOOL_CONFIG_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SETTINGS_NAME_MAX     64   /* bytes of a name: letters, digits, "-", "_", "." */
+#define SETTINGS_WORKERS_MAX  1024 /* workers of one pool */
+#define SETTINGS_POOLS_MAX    256
+#define SETTINGS_HANDLERS_MAX 1024 /* the built-in ones counted */
+
+enum stop_mode { STOP_DRAIN, STOP_FINISH, STOP_NOW };
+enum store_type { STORE_MEMORY };
+
+/* `workers = 24` or `workers = 3/core`. */
+struct workers_rule {
+	uint32_t number;
+	bool per_core;
+};
+
+struct settings_daemon {
+	char *socket;  /* "": chosen by net/listen */
+	int log;       /* enum log_target */
+	int log_level; /* enum log_level */
+	uint64_t max_connections;
+	uint64_t max_connections_per_uid;
+	uint64_t max_message_bytes;
+	uint64_t max_output_bytes;
+	uint64_t receive_timeout_us;
+	uint64_t stop_timeout_us;
+	int stop_mode;        /* enum stop_mode */
+	uint64_t history_max; /* ended tasks that are kept */
+	uint64_t history_age_us;
+};
+
+/* Lists of words: "alice, @admins": a user or an @group, parted by commas or blanks. */
+struct settings_access {
+	bool given; /* the section is there */
+	char *admin;
+	char *post;
+	char *read;
+};
+
+struct settings_store {
+	int type; /* enum store_type */
+};
+
+struct settings_mongodb {
+	char *uri; /* secret: never shown or logged */
+	uint64_t server_selection_timeout_us;
+	uint64_t connect_timeout_us;
+	uint64_t socket_timeout_us;
+	uint64_t max_pool_size;
+};
+
+struct settings_pool {
+	char *name;
+	struct workers_rule workers;
+	uint64_t capacity;
+	bool paused;
+};
+
+struct settings_handler {
+	char *name;
+	char *type; /* builtin, exec, mongodb */
+	char *pool;
+	uint64_t timeout_us; /* 0: none */
+	uint64_t max_args_bytes;
+	uint64_t max_output_bytes;
+	uint64_t kill_after_us;
+	char *allow; /* as settings_access; "": whoever may post */
+	/* exec */
+	char *command;
+	char *standard_input; /* args, none (the key is "stdin") */
+	char *environment;
+	char *working_directory;
+	uint64_t umask;
+	uint64_t memory_max_bytes;
+	uint64_t cpu_time_us;
+	uint64_t file_size_max_bytes;
+	uint64_t open_files_max;
+	int64_t nice;
+	/* mongodb */
+	char *operation;
+	char *database;
+	char *collection;
+	uint64_t max_documents;
+	uint64_t max_time_us;
+	bool operators; /* keys with "$" and "." are taken from a client */
+};
+
+struct settings {
+	struct settings_daemon daemon;
+	struct settings_access access;
+	struct settings_store store;
+	struct settings_mongodb mongodb;
+	struct settings_pool *pools; /* owns; at least "default" */
+	size_t n_pools;
+	struct settings_handler *handlers; /* owns; the built-in ones first */
+	size_t n_handlers;
+};
+
+void settings_free(struct settings *settings);
+const struct settings_pool *settings_find_pool(const struct settings *settings, const char *name);
+const struct settings_handler *settings_find_handler(
+	const struct settings *settings, const char *name);
+/* The number that a rule gives on a host with `cores` cores, within 1 … SETTINGS_WORKERS_MAX. */
+uint32_t settings_workers(struct workers_rule rule, uint32_t cores);
+
+#endif

@@ -1,0 +1,430 @@
+/*
+ * value: the parsers and printers behind the table, one small function a type.
+ */
+#include "config/value.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#define DIGITS  "0123456789"
+
+static void *field(const struct config_key *key, void *base)
+{
+	return (char *)base + key->offset;
+}
+
+static const void *const_field(const struct config_key *key, const void *base)
+{
+	return (const char *)base + key->offset;
+}
+
+static bool is_string(enum config_type type)
+{
+	return type >= CONFIG_WORD && type != CONFIG_TYPES;
+}
+
+bool value_is_name(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len > 0 && len <= SETTINGS_NAME_MAX && strspn(text, LETTERS DIGITS "-_.") == len &&
+	       text[0] != '-' && text[0] != '_' && text[0] != '.';
+}
+
+int value_word_number(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+	int number = 0;
+
+	while (*words != '\0') {
+		size_t n = strcspn(words, " ");
+
+		if (n == len && memcmp(words, word, n) == 0)
+			return number;
+		words += n;
+		words += strspn(words, " ");
+		number++;
+	}
+	return -1;
+}
+
+/* "alice, @admins": users and groups as NSS knows them, so also "DOMAIN\user" and
+ * "user@example.org". */
+static bool is_list(const char *text)
+{
+	for (text += strspn(text, ", \t"); *text != '\0'; text += strspn(text, ", \t")) {
+		size_t n;
+
+		if (*text == '@')
+			text++;
+		n = strspn(text, LETTERS DIGITS "-_.$@+\\");
+		if (n == 0 || *text == '-' || *text == '@' || strchr(", \t", text[n]) == NULL)
+			return false;
+		text += n;
+	}
+	return true;
+}
+
+/* NAME=value; the names that a host sets itself are not to be had. */
+static bool is_assignment(const char *word)
+{
+	size_t n = strspn(word, LETTERS DIGITS "_");
+
+	return n > 0 && word[n] == '=' && strchr(DIGITS, word[0]) == NULL &&
+	       strncmp(word, "WORKPOOL_", 9) != 0;
+}
+
+/* Words as for a shell. For a command the first must be an absolute path, for an environment each
+ * an assignment. */
+static int check_words(const struct config_key *key, const char *text)
+{
+	for (size_t i = 0;; i++) {
+		auto_free char *word = NULL;
+		int r = str_next_word(&text, &word);
+
+		if (r == -ENOENT)
+			return 0;
+		if (r < 0)
+			return r;
+		if (key->type == CONFIG_COMMAND ? i == 0 && word[0] != '/' : !is_assignment(word))
+			return -EINVAL;
+	}
+}
+
+static bool is_uri(const struct config_key *key, const char *text)
+{
+	if (strcspn(text, " \t") != strlen(text))
+		return false;
+	for (const char *at = key->words; *at != '\0'; at += strspn(at, " ")) {
+		size_t n = strcspn(at, " ");
+
+		if (strncmp(text, at, n) == 0 && text[n] != '\0')
+			return true;
+		at += n;
+	}
+	return false;
+}
+
+/* 0, -EINVAL, -ENOMEM. */
+static int check_string(const struct config_key *key, const char *text)
+{
+	if (*text == '\0')
+		return *key->initial == '\0' ? 0 : -EINVAL;
+	if (key->type != CONFIG_WORD && strlen(text) > (size_t)key->max)
+		return -EINVAL;
+	switch (key->type) {
+	case CONFIG_WORD:
+		return value_word_number(key->words, text) >= 0 ? 0 : -EINVAL;
+	case CONFIG_NAME:
+		return value_is_name(text) ? 0 : -EINVAL;
+	case CONFIG_STRING:
+		return text[strcspn(text, key->words)] == '\0' ? 0 : -EINVAL;
+	case CONFIG_URI:
+		return is_uri(key, text) ? 0 : -EINVAL;
+	case CONFIG_LIST:
+		return is_list(text) ? 0 : -EINVAL;
+	case CONFIG_PATH:
+		return text[0] == '/' ? 0 : -EINVAL;
+	case CONFIG_COMMAND:
+	case CONFIG_ENVIRONMENT:
+		return check_words(key, text);
+	default:
+		return -EINVAL;
+	}
+}
+
+static int set_string(const struct config_key *key, char **place, const char *text, void *base)
+{
+	char *copy;
+	int r = check_string(key, text);
+
+	if (r < 0)
+		return r;
+	copy = strdup(text);
+	if (copy == NULL)
+		return -ENOMEM;
+	value_unset(key, base);
+	*place = copy;
+	return 0;
+}
+
+static int read_octal(const char *text, uint64_t *ret_value)
+{
+	uint64_t value = 0;
+	size_t len = strlen(text);
+
+	if (len == 0 || len > 4 || strspn(text, "01234567") != len)
+		return -EINVAL;
+	for (size_t i = 0; i < len; i++)
+		value = value * 8 + (uint64_t)(text[i] - '0');
+	*ret_value = value;
+	return 0;
+}
+
+static int set_u64(const struct config_key *key, uint64_t *place, const char *text)
+{
+	uint64_t value = 0;
+	int r;
+
+	switch (key->type) {
+	case CONFIG_BYTES:
+		r = str_to_bytes(text, &value);
+		break;
+	case CONFIG_DURATION:
+		r = str_to_us(text, &value);
+		break;
+	case CONFIG_OCTAL:
+		r = read_octal(text, &value);
+		break;
+	default:
+		r = str_to_u64(text, &value);
+	}
+	if (r < 0)
+		return -EINVAL;
+	if (value == 0 && (key->flags & CONFIG_ZERO) != 0) {
+		*place = 0;
+		return 0;
+	}
+	if (value < (uint64_t)key->min || value > (uint64_t)key->max)
+		return -EINVAL;
+	*place = value;
+	return 0;
+}
+
+static int set_int(const struct config_key *key, int64_t *place, const char *text)
+{
+	int64_t value = 0;
+
+	if (str_to_i64(text, &value) < 0 || value < key->min || value > key->max)
+		return -EINVAL;
+	*place = value;
+	return 0;
+}
+
+static int set_bool(bool *place, const char *text)
+{
+	return str_to_bool(text, place) < 0 ? -EINVAL : 0;
+}
+
+static int set_enum(const struct config_key *key, int *place, const char *text)
+{
+	int number = value_word_number(key->words, text);
+
+	if (number < 0)
+		return -EINVAL;
+	*place = (int)key->min + number;
+	return 0;
+}
+
+static int set_workers(const struct config_key *key, struct workers_rule *place, const char *text)
+{
+	size_t n = strspn(text, DIGITS);
+	bool per_core = strcmp(text + n, "/core") == 0;
+	char digits[8];
+	uint64_t number = 0;
+
+	if ((!per_core && text[n] != '\0') || n >= sizeof(digits))
+		return -EINVAL;
+	memcpy(digits, text, n);
+	digits[n] = '\0';
+	if (str_to_u64(digits, &number) < 0 || number < (uint64_t)key->min ||
+		number > (uint64_t)key->max)
+		return -EINVAL;
+	*place = (struct workers_rule){(uint32_t)number, per_core};
+	return 0;
+}
+
+int value_set(const struct config_key *key, void *base, const char *text)
+{
+	void *place = field(key, base);
+
+	switch (key->type) {
+	case CONFIG_BOOL:
+		return set_bool(place, text);
+	case CONFIG_INT:
+		return set_int(key, place, text);
+	case CONFIG_U64:
+	case CONFIG_BYTES:
+	case CONFIG_DURATION:
+	case CONFIG_OCTAL:
+		return set_u64(key, place, text);
+	case CONFIG_WORKERS:
+		return set_workers(key, place, text);
+	case CONFIG_ENUM:
+		return set_enum(key, place, text);
+	default:
+		return set_string(key, place, text, base);
+	}
+}
+
+void value_unset(const struct config_key *key, void *base)
+{
+	char **place;
+
+	if (!is_string(key->type))
+		return;
+	place = field(key, base);
+	if (*place != NULL && (key->flags & CONFIG_SECRET) != 0)
+		explicit_bzero(*place, strlen(*place));
+	free(*place);
+	*place = NULL;
+}
+
+static int write_word(const char *words, int number, struct buf *out)
+{
+	for (; number > 0; number--) {
+		words += strcspn(words, " ");
+		words += strspn(words, " ");
+	}
+	return buf_append(out, words, strcspn(words, " "));
+}
+
+static int write_workers(const struct workers_rule *rule, struct buf *out)
+{
+	return buf_printf(out, "%" PRIu32 "%s", rule->number, rule->per_core ? "/core" : "");
+}
+
+int value_write(const struct config_key *key, const void *base, struct buf *out)
+{
+	const void *place = const_field(key, base);
+
+	switch (key->type) {
+	case CONFIG_BOOL:
+		return buf_printf(out, "%s", *(const bool *)place ? "yes" : "no");
+	case CONFIG_INT:
+		return buf_printf(out, "%" PRId64, *(const int64_t *)place);
+	case CONFIG_U64:
+	case CONFIG_BYTES:
+	case CONFIG_DURATION:
+	case CONFIG_OCTAL:
+		return buf_printf(out, "%" PRIu64, *(const uint64_t *)place);
+	case CONFIG_WORKERS:
+		return write_workers(place, out);
+	case CONFIG_ENUM:
+		return write_word(key->words, *(const int *)place - (int)key->min, out);
+	default:
+		return buf_printf(out, "%s", *(char *const *)place);
+	}
+}
+
+static int write_number_text(enum config_type type, int64_t number, struct buf *out)
+{
+	char text[STR_DURATION_MAX];
+
+	switch (type) {
+	case CONFIG_BYTES:
+		return buf_printf(out, "%s", str_from_bytes((uint64_t)number, text));
+	case CONFIG_DURATION:
+		return buf_printf(out, "%s", str_from_us((uint64_t)number, text));
+	case CONFIG_OCTAL:
+		return buf_printf(out, "%03" PRIo64, (uint64_t)number);
+	default:
+		return buf_printf(out, "%" PRId64, number);
+	}
+}
+
+int value_write_text(const struct config_key *key, const void *base, struct buf *out)
+{
+	const void *place = const_field(key, base);
+
+	switch (key->type) {
+	case CONFIG_BYTES:
+	case CONFIG_DURATION:
+	case CONFIG_OCTAL:
+		return write_number_text(key->type, (int64_t) * (const uint64_t *)place, out);
+	default:
+		if ((key->flags & CONFIG_SECRET) != 0 && **(char *const *)place != '\0')
+			return buf_printf(out, "(secret)");
+		return value_write(key, base, out);
+	}
+}
+
+static int write_number_range(const struct config_key *key, const char *what, struct buf *out)
+{
+	int r = buf_printf(out, "%s from ", what);
+
+	if (r == 0)
+		r = write_number_text(key->type, key->min, out);
+	if (r == 0)
+		r = buf_printf(out, " to ");
+	if (r == 0)
+		r = write_number_text(key->type, key->max, out);
+	if (r == 0 && (key->flags & CONFIG_ZERO) != 0)
+		r = buf_printf(out, ", or 0 (none)");
+	return r;
+}
+
+/* "drain, finish or now" */
+static int write_words_range(const char *words, struct buf *out)
+{
+	int r = 0;
+
+	for (const char *separator = ""; r == 0 && *words != '\0';) {
+		size_t n = strcspn(words, " ");
+
+		r = buf_printf(out, "%s%.*s", separator, (int)n, words);
+		words += n;
+		words += strspn(words, " ");
+		separator = strchr(words, ' ') == NULL ? " or " : ", ";
+	}
+	return r;
+}
+
+/* A blank among the forbidden bytes would not be seen: it is named. */
+static int write_string_range(const struct config_key *key, struct buf *out)
+{
+	int r = buf_printf(out, "at most %" PRId64 " bytes without ", key->max);
+
+	for (const char *c = key->words; r == 0 && *c != '\0'; c++)
+		r = *c == ' ' ? buf_printf(out, " blank ") : buf_printf(out, "%c", *c);
+	return r;
+}
+
+int value_write_range(const struct config_key *key, struct buf *out)
+{
+	switch (key->type) {
+	case CONFIG_BOOL:
+		return buf_printf(out, "yes or no");
+	case CONFIG_INT:
+	case CONFIG_U64:
+		return write_number_range(key, "a number", out);
+	case CONFIG_BYTES:
+		return write_number_range(key, "a size", out);
+	case CONFIG_DURATION:
+		return write_number_range(key, "a time", out);
+	case CONFIG_OCTAL:
+		return write_number_range(key, "an octal number", out);
+	case CONFIG_WORKERS:
+		return buf_printf(out, "a number from %" PRId64 " to %" PRId64 " or \"3/core\"",
+			key->min, key->max);
+	case CONFIG_ENUM:
+	case CONFIG_WORD:
+		return write_words_range(key->words, out);
+	case CONFIG_NAME:
+		return buf_printf(out, "at most %d letters, digits, \"-\", \"_\" and \".\"",
+			SETTINGS_NAME_MAX);
+	case CONFIG_STRING:
+		return write_string_range(key, out);
+	case CONFIG_URI:
+		return buf_printf(out, "a URI that begins with ") < 0
+			       ? -ENOMEM
+			       : write_words_range(key->words, out);
+	case CONFIG_LIST:
+		return buf_printf(out, "users and @groups, parted by commas or blanks");
+	case CONFIG_PATH:
+		return buf_printf(out, "an absolute path of at most %" PRId64 " bytes", key->max);
+	case CONFIG_COMMAND:
+		return buf_printf(out, "an absolute path and arguments, all quotes closed");
+	case CONFIG_ENVIRONMENT:
+		return buf_printf(
+			out, "words NAME=value, none of them WORKPOOL_*, all quotes closed");
+	case CONFIG_TYPES:
+		break;
+	}
+	return -EINVAL;
+}

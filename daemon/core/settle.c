@@ -1,0 +1,110 @@
+/*
+ * settle: the end of a turn for the board. What the commit wrote down becomes true here, or is taken back; nothing that a
+ * peer can see happens before (law b).
+ */
+#include <assert.h>
+
+#include "core/board.h"
+
+/* Out of the history; freed by board_sweep(), so that a pointer lives until the end of the turn. */
+static void board_forget(struct board *board, struct task *task)
+{
+	(void)idmap_remove(&board->by_id, task->id); /* it may be there or not */
+	TAILQ_REMOVE(&board->tasks, task, in_all);
+	TAILQ_INSERT_TAIL(&board->dead, task, in_place);
+}
+
+/* Keeps the history within its number and age. */
+static void board_trim(struct board *board, uint64_t now_us)
+{
+	const struct settings_daemon *keep = &board->settings->daemon;
+	struct task *task;
+
+	while ((task = TAILQ_FIRST(&board->ended)) != NULL) {
+		if (board->n_ended <= keep->history_max && now_us - task->ended_us < keep->history_age_us)
+			break;
+		TAILQ_REMOVE(&board->ended, task, in_place);
+		board->n_ended--;
+		board_forget(board, task);
+	}
+	/* Armed for the oldest at that time and not moved with every end: it may wake up too early, once an age. */
+	if (task != NULL && !deadline_is_set(&board->retention))
+		IGNORE(deadline_set(&board->deadlines, &board->retention, /* without memory: the next end trims */
+			task->ended_us + keep->history_age_us));
+}
+
+void board_settle(struct board *board, uint64_t now_us)
+{
+	struct task *task;
+
+	while ((task = TAILQ_FIRST(&board->dirty)) != NULL) {
+		TAILQ_REMOVE(&board->dirty, task, in_dirty);
+		task->dirty = false;
+		task->saved = task->state;
+		if (task->state == TASK_ACTIVE && task->unsent)
+			TAILQ_INSERT_TAIL(&board->starts, task, in_place);
+		if (task_is_ended(task)) {
+			TAILQ_INSERT_TAIL(&board->ended, task, in_place);
+			board->n_ended++;
+		}
+		watch_list_fire(&task->watches, task, 0);
+	}
+	board_trim(board, now_us);
+	watch_list_fire(&board->settled, NULL, 0);
+}
+
+/* Takes back what this turn did with a task; true: the task waits for the next commit instead. */
+static bool board_undo_task(struct board *board, struct task *task, int error)
+{
+	struct pool *pool = task->pool;
+	int r = 0;
+
+	if (task_is_ended(task) && task->saved != TASK_NEW)
+		return true;
+	if (task->state == TASK_ACTIVE && task->unsent) {
+		pool_take_back(pool, task);
+		r = task_step(task, EV_UNSTART);
+		assert(r == 0);
+	}
+	if (task->saved == TASK_NEW) {
+		if (task->state == TASK_QUEUED)
+			queue_remove(&pool->queue, task);
+		r = task_step(task, EV_UNPOST);
+		assert(r == 0);
+		pool->stats.counters.posted--;
+		pool->stats.counters.refused++;
+		watch_list_fire(&task->watches, task, error);
+		board_forget(board, task);
+	}
+	(void)r; /* with NDEBUG */
+	return false;
+}
+
+void board_undo(struct board *board, int error)
+{
+	struct task_list keep = TAILQ_HEAD_INITIALIZER(keep);
+	struct task *task;
+
+	/* Last first: those that go back to the front of a queue end in the order in which they were taken. */
+	while ((task = TAILQ_LAST(&board->dirty, task_list)) != NULL) {
+		bool stays = board_undo_task(board, task, error);
+
+		TAILQ_REMOVE(&board->dirty, task, in_dirty);
+		if (stays)
+			TAILQ_INSERT_HEAD(&keep, task, in_dirty);
+		else
+			task->dirty = false;
+	}
+	TAILQ_CONCAT(&board->dirty, &keep, in_dirty);
+	watch_list_fire(&board->settled, NULL, error);
+}
+
+void board_sweep(struct board *board)
+{
+	struct task *task;
+
+	while ((task = TAILQ_FIRST(&board->dead)) != NULL) {
+		TAILQ_REMOVE(&board->dead, task, in_place);
+		task_free(task);
+	}
+}

@@ -1,0 +1,117 @@
+/*
+ * task: see task.h. The table below is the whole life of a task; a cell that is not written is -EPROTO.
+ */
+#include "core/task.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/board.h"
+#include "core/pool.h"
+
+/* next_state[state][event] - 1: the row's index is where the task is, 0 where the event cannot happen. */
+#define TO(state) ((state) + 1)
+
+static const uint8_t next_state[TASK_STATES][TASK_EVENTS] = {
+	[TASK_NEW] = {[EV_POST] = TO(TASK_QUEUED), [EV_POST_LATER] = TO(TASK_DELAYED)},
+	[TASK_QUEUED] = {[EV_START] = TO(TASK_ACTIVE), [EV_CANCEL] = TO(TASK_CANCELLED), [EV_EXPIRE] = TO(TASK_EXPIRED),
+		[EV_UNPOST] = TO(TASK_NEW)},
+	[TASK_DELAYED] = {[EV_DUE] = TO(TASK_QUEUED), [EV_CANCEL] = TO(TASK_CANCELLED), [EV_EXPIRE] = TO(TASK_EXPIRED),
+		[EV_UNPOST] = TO(TASK_NEW)},
+	[TASK_ACTIVE] = {[EV_OK] = TO(TASK_DONE), [EV_FAIL] = TO(TASK_FAILED), [EV_CANCEL] = TO(TASK_CANCELLED),
+		[EV_RETURN] = TO(TASK_QUEUED), [EV_LOSE] = TO(TASK_LOST), [EV_UNSTART] = TO(TASK_QUEUED)},
+	[TASK_CANCELLED] = {[EV_UNPOST] = TO(TASK_NEW)},
+	[TASK_EXPIRED] = {[EV_UNPOST] = TO(TASK_NEW)},
+};
+
+static const char *const state_names[TASK_STATES] = {
+	"new", "queued", "delayed", "active", "done", "failed", "cancelled", "expired", "lost"};
+
+struct task *task_new(uint64_t id, struct view name, struct view args)
+{
+	struct task *task;
+
+	if (name.len > UINT32_MAX || args.len > UINT32_MAX)
+		return NULL;
+	task = calloc(1, sizeof *task + name.len + args.len + 2);
+	if (task == NULL)
+		return NULL;
+	task->id = id;
+	task->name_len = (uint32_t)name.len;
+	task->args_len = (uint32_t)args.len;
+	if (name.len > 0)
+		memcpy(task->text, name.data, name.len);
+	if (args.len > 0)
+		memcpy(task->text + name.len + 1, args.data, args.len);
+	watch_list_init(&task->watches);
+	return task;
+}
+
+void task_free(struct task *task)
+{
+	if (task == NULL)
+		return;
+	watch_list_done(&task->watches);
+	free(task->end);
+	free(task);
+}
+
+int task_step(struct task *task, enum task_event event)
+{
+	struct board *board = task->pool->board;
+	unsigned next = next_state[task->state][event];
+
+	if (next == 0)
+		return -EPROTO;
+	task->pool->count[task->state]--;
+	task->handler->count[task->state]--;
+	task->state = (uint8_t)(next - 1);
+	task->pool->count[task->state]++;
+	task->handler->count[task->state]++;
+	/* In order of the last change: tasks that start in one turn are handed over in the order in which they were started. */
+	if (task->dirty)
+		TAILQ_REMOVE(&board->dirty, task, in_dirty);
+	task->dirty = true;
+	TAILQ_INSERT_TAIL(&board->dirty, task, in_dirty);
+	return 0;
+}
+
+bool task_is_ended(const struct task *task)
+{
+	return task->state >= TASK_DONE;
+}
+
+const char *task_name(const struct task *task)
+{
+	return task->text;
+}
+
+struct view task_args(const struct task *task)
+{
+	return (struct view){task->text + task->name_len + 1, task->args_len};
+}
+
+struct view task_result(const struct task *task)
+{
+	return task->end != NULL ? (struct view){task->end->result, task->end->result_len} : (struct view){NULL, 0};
+}
+
+const char *task_reason(const struct task *task)
+{
+	if (task->end != NULL)
+		return task->end->reason;
+	return task->state == TASK_FAILED ? "no_memory" : ""; /* its end could not be kept */
+}
+
+const char *task_state_name(enum task_state state)
+{
+	return (unsigned)state < TASK_STATES ? state_names[state] : "?";
+}
+
+enum task_state task_state_by_name(const char *name)
+{
+	for (unsigned i = TASK_QUEUED; i < TASK_STATES; i++)
+		if (strcmp(state_names[i], name) == 0)
+			return (enum task_state)i;
+	return TASK_STATES;
+}
