@@ -54,7 +54,7 @@ struct view buf_view(const struct buf *buf)
 static int grow(struct buf *buf, size_t need)
 {
 	size_t len = buf_len(buf);
-	size_t cap = buf->cap > buf->limit / 2 ? buf->limit : buf->cap * 2;
+	size_t cap = buf->cap >= buf->limit / 2 ? buf->limit : buf->cap * 2;
 
 	/* Doubled, so that appending costs O(1) copies a byte; the limit has the last word. */
 	if (cap < BUF_CAP_MIN)

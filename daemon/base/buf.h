@@ -43,8 +43,9 @@ struct view buf_view(const struct buf *buf);
 int buf_reserve(struct buf *buf, size_t want, char **ret_data, size_t *ret_room) MUST_CHECK;
 void buf_commit(struct buf *buf, size_t len); /* len bytes were written into the reserved room */
 void buf_consume(struct buf *buf, size_t len);
-void buf_truncate(struct buf *buf, size_t len); /* takes back what was appended beyond len waiting bytes */
-void buf_release(struct buf *buf); /* gives the memory back if nothing waits */
+void buf_truncate(
+	struct buf *buf, size_t len); /* takes back what was appended beyond len waiting bytes */
+void buf_release(struct buf *buf);    /* gives the memory back if nothing waits */
 int buf_append(struct buf *buf, const void *data, size_t len) MUST_CHECK; /* as buf_reserve */
 int buf_printf(struct buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3) MUST_CHECK;
 /* As a JSON string with its quotes, escaped (RFC 8259, 7), whole or nothing. Bytes that are not UTF-8 become U+FFFD, and

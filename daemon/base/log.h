@@ -18,7 +18,13 @@
 #define LOG_WINDOW_US UINT64_C(5000000)
 
 /* As syslog(3), so that they can be handed on as they are. */
-enum log_level { LOG_L_ERROR = 3, LOG_L_WARNING = 4, LOG_L_NOTICE = 5, LOG_L_INFO = 6, LOG_L_DEBUG = 7 };
+enum log_level {
+	LOG_L_ERROR = 3,
+	LOG_L_WARNING = 4,
+	LOG_L_NOTICE = 5,
+	LOG_L_INFO = 6,
+	LOG_L_DEBUG = 7
+};
 
 enum log_target { LOG_AUTO, LOG_STDERR, LOG_JOURNAL };
 

@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define MUST_CHECK        __attribute__((warn_unused_result))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
-#define UNUSED     __attribute__((unused))
+#define UNUSED            __attribute__((unused))
 
 /* Drops the result of a MUST_CHECK function; say why beside it. */
 #define IGNORE(expr)                                                                               \

@@ -144,7 +144,7 @@ static int read_fraction(const char **at, uint64_t *ret_part, uint64_t *ret_whol
 
 int str_to_us(const char *text, uint64_t *ret_us)
 {
-	uint64_t value, part, whole, us, scale = 1000000;
+	uint64_t value = 0, part = 0, whole = 1, us, scale = 1000000;
 
 	int r = read_digits(&text, &value);
 	if (r == 0)

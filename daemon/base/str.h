@@ -14,10 +14,12 @@
 
 int str_to_u64(const char *text, uint64_t *ret_value) MUST_CHECK; /* decimal digits only, no sign */
 int str_to_i64(const char *text, int64_t *ret_value) MUST_CHECK;
-int str_to_bytes(const char *text, uint64_t *ret_bytes) MUST_CHECK; /* "65536", "64K", "1M", "2G", "1T": powers of 1024 */
+int str_to_bytes(const char *text,
+	uint64_t *ret_bytes) MUST_CHECK; /* "65536", "64K", "1M", "2G", "1T": powers of 1024 */
 /* "250us", "500ms", "10s", "5min", "2h", "1d", "1.5s"; a bare number is seconds. Finer than 1 us is -EINVAL. */
 int str_to_us(const char *text, uint64_t *ret_us) MUST_CHECK;
-int str_to_bool(const char *text, bool *ret_value) MUST_CHECK; /* yes/no, true/false, on/off, 1/0; in any case */
+int str_to_bool(const char *text,
+	bool *ret_value) MUST_CHECK; /* yes/no, true/false, on/off, 1/0; in any case */
 
 #define STR_DURATION_MAX 32
 /* The shortest exact form that str_to_us() reads: "500ms", "10s", "5min". Returns ret_text. */
@@ -28,7 +30,8 @@ const char *str_from_bytes(uint64_t bytes, char ret_text[STR_DURATION_MAX]);
 size_t str_utf8_step(const char *data, size_t len);
 /* Makes text fit for a message to people: what is no UTF-8 (a character that was cut) and control characters become '?'. */
 void str_make_safe(char *text);
-bool str_is_utf8(struct view text); /* no surrogates, no overlong forms, up to U+10FFFF (RFC 3629); NUL is allowed */
+bool str_is_utf8(struct
+	view text); /* no surrogates, no overlong forms, up to U+10FFFF (RFC 3629); NUL is allowed */
 /* The first word at *rest, words parted by blanks (shell-like: '…', "…" and \ quote); *rest moves on.
  * 0 and ret_word (the caller frees it); -ENOENT: no more; -EINVAL: a quote is open or nothing behind \; -ENOMEM. */
 int str_next_word(const char **rest, char **ret_word) MUST_CHECK;

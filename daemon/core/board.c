@@ -78,9 +78,9 @@ void board_free(struct board *board)
 		return;
 	board_sweep(board);
 	deadlines_done(&board->deadlines); /* before the tasks: it takes their limits out */
-	TAILQ_FOREACH_SAFE(task, &board->tasks, in_all, next_task)
+	TAILQ_FOREACH_SAFE (task, &board->tasks, in_all, next_task)
 		task_free(task);
-	TAILQ_FOREACH_SAFE(pool, &board->pools, link, next_pool)
+	TAILQ_FOREACH_SAFE (pool, &board->pools, link, next_pool)
 		pool_free(pool);
 	watch_list_done(&board->settled);
 	idmap_done(&board->by_id);
@@ -91,7 +91,7 @@ struct pool *board_find_pool(const struct board *board, const char *name)
 {
 	struct pool *pool;
 
-	TAILQ_FOREACH(pool, &board->pools, link)
+	TAILQ_FOREACH (pool, &board->pools, link)
 		if (strcmp(pool->settings->name, name) == 0)
 			return pool;
 	return NULL;
@@ -110,7 +110,8 @@ struct task *board_find_task(const struct board *board, uint64_t id)
 	return id != 0 ? idmap_find(&board->by_id, id) : NULL;
 }
 
-int board_post(struct board *board, const struct post *post, uint64_t now_us, struct task **ret_task)
+int board_post(
+	struct board *board, const struct post *post, uint64_t now_us, struct task **ret_task)
 {
 	struct task *task;
 	int r;
@@ -118,6 +119,11 @@ int board_post(struct board *board, const struct post *post, uint64_t now_us, st
 	if (board->stop != STOP_RUNNING) {
 		post->pool->stats.counters.refused++;
 		return -ESHUTDOWN;
+	}
+	if (!pool_has_room(
+		    post->pool)) { /* before anything is allocated: refusing must cost little */
+		post->pool->stats.counters.refused++;
+		return -EAGAIN;
 	}
 	task = task_new(board->last_id + 1, post->name, post->args);
 	if (task == NULL)
@@ -183,7 +189,8 @@ static struct task_end *board_make_end(struct view reason, struct view result)
 }
 
 /* A task that waits or runs ends, with whatever it holds. */
-static int board_end(struct board *board, struct task *task, enum task_event event, struct view reason, struct view result, uint64_t now_us)
+static int board_end(struct board *board, struct task *task, enum task_event event,
+	struct view reason, struct view result, uint64_t now_us)
 {
 	struct pool *pool = task->pool;
 	struct task_end *end = board_make_end(reason, result);
@@ -210,7 +217,8 @@ static int board_end(struct board *board, struct task *task, enum task_event eve
 	return r;
 }
 
-int board_finish(struct board *board, uint64_t id, uint32_t attempt, const struct result *result, uint64_t now_us)
+int board_finish(struct board *board, uint64_t id, uint32_t attempt, const struct result *result,
+	uint64_t now_us)
 {
 	struct task *task = board_find_task(board, id);
 	struct view reason = result->reason;
@@ -222,7 +230,8 @@ int board_finish(struct board *board, uint64_t id, uint32_t attempt, const struc
 		task->pool->stats.counters.stale++;
 		return -ENOENT;
 	}
-	if (result->outcome >= RESULT_OUTCOMES || (task->unsent && result->outcome != RESULT_CRASHED))
+	if (result->outcome >= RESULT_OUTCOMES ||
+		(task->unsent && result->outcome != RESULT_CRASHED))
 		return -EPROTO;
 	event = outcomes[result->outcome].event;
 	if (reason.len == 0 || event == EV_OK)
@@ -241,7 +250,8 @@ int board_finish(struct board *board, uint64_t id, uint32_t attempt, const struc
 uint32_t board_host_gone(struct board *board, struct pool *pool, void *host, uint64_t now_us)
 {
 	const struct result crashed = {.outcome = RESULT_CRASHED,
-		.result = VIEW_LIT("{\"error\":\"the host process of the pool died while the task was in it\"}")};
+		.result = VIEW_LIT("{\"error\":\"the host process of the pool died while the task "
+				   "was in it\"}")};
 	struct slot *slot;
 	uint32_t n = 0;
 
@@ -249,7 +259,8 @@ uint32_t board_host_gone(struct board *board, struct pool *pool, void *host, uin
 	while ((slot = slots_busy_of(&pool->slots, host)) != NULL) {
 		struct task *task = slot->task;
 
-		IGNORE(board_finish(board, task->id, task->attempt, &crashed, now_us)); /* it ends even without memory for why */
+		IGNORE(board_finish(board, task->id, task->attempt, &crashed,
+			now_us)); /* it ends even without memory for why */
 		n++;
 	}
 	return n;
@@ -261,8 +272,10 @@ static void board_cancel_queued(struct board *board, struct pool *pool, uint64_t
 	struct task *task;
 
 	while ((task = queue_first(&pool->queue)) != NULL)
-		IGNORE(board_end(board, task, EV_CANCEL, VIEW_LIT("shutdown"), /* it ends even without memory for why */
-			VIEW_LIT("{\"error\":\"the daemon stopped before a worker was free\"}"), now_us));
+		IGNORE(board_end(board, task, EV_CANCEL,
+			VIEW_LIT("shutdown"), /* it ends even without memory for why */
+			VIEW_LIT("{\"error\":\"the daemon stopped before a worker was free\"}"),
+			now_us));
 }
 
 void board_stop(struct board *board, enum stop_state stop, uint64_t now_us)
@@ -272,7 +285,7 @@ void board_stop(struct board *board, enum stop_state stop, uint64_t now_us)
 	if (stop <= board->stop)
 		return;
 	board->stop = stop;
-	TAILQ_FOREACH(pool, &board->pools, link) {
+	TAILQ_FOREACH (pool, &board->pools, link) {
 		if (stop != STOP_DRAINING || pool->paused)
 			board_cancel_queued(board, pool, now_us);
 		for (uint32_t i = 0; stop == STOP_ENDING && i < pool->slots.len; i++) {
@@ -292,8 +305,30 @@ bool board_is_stopped(const struct board *board)
 
 	if (board->stop == STOP_RUNNING || !TAILQ_EMPTY(&board->dirty))
 		return false;
-	TAILQ_FOREACH(pool, &board->pools, link)
+	TAILQ_FOREACH (pool, &board->pools, link)
 		if (pool_unfinished(pool) > 0)
 			return false;
 	return true;
+}
+
+struct task *board_take_start(struct board *board)
+{
+	struct task *task = TAILQ_FIRST(&board->starts);
+
+	if (task != NULL) {
+		TAILQ_REMOVE(&board->starts, task, in_place);
+		task->unsent = false;
+	}
+	return task;
+}
+
+struct task *board_take_ask(struct board *board)
+{
+	struct task *task = TAILQ_FIRST(&board->asks);
+
+	if (task != NULL) {
+		TAILQ_REMOVE(&board->asks, task, in_place);
+		task->on_asks = false;
+	}
+	return task;
 }

@@ -51,7 +51,9 @@ void deadline_run(struct deadlines *all, uint64_t now_us)
 {
 	struct heap_node *node;
 
-	all->floor_us = now_us + 1; /* what is set from here on belongs to the next run, and keeps nobody from this one */
+	all->floor_us =
+		now_us +
+		1; /* what is set from here on belongs to the next run, and keeps nobody from this one */
 	while ((node = heap_min(&all->heap)) != NULL && node->key <= now_us) {
 		struct deadline *deadline = container_of(node, struct deadline, node);
 

@@ -18,7 +18,8 @@ struct deadline {
 struct deadlines {
 	struct heap heap;
 	uint64_t seq; /* equal times fire in the order in which they were set */
-	uint64_t floor_us; /* while deadline_run() fires: nothing is set for an earlier time; 0: no run */
+	uint64_t
+		floor_us; /* while deadline_run() fires: nothing is set for an earlier time; 0: no run */
 };
 
 void deadlines_init(struct deadlines *all);

@@ -12,8 +12,8 @@
 
 struct handler {
 	const struct settings_handler *settings; /* borrows: settings outlive the board */
-	struct pool *pool;                       /* borrows: where its tasks go when the post names no pool */
-	uint64_t count[TASK_STATES];             /* tasks in each state; [TASK_NEW] means nothing */
+	struct pool *pool;           /* borrows: where its tasks go when the post names no pool */
+	uint64_t count[TASK_STATES]; /* tasks in each state; [TASK_NEW] means nothing */
 };
 
 #endif

@@ -17,7 +17,8 @@ static unsigned hist_index(uint64_t us)
 	if (us < STEPS)
 		return (unsigned)us;
 	shift = 63 - (unsigned)__builtin_clzll(us) - HIST_STEP_BITS;
-	return (unsigned)(((uint64_t)(shift + 1) << HIST_STEP_BITS) + ((us >> shift) & (STEPS - 1)));
+	return (unsigned)(((uint64_t)(shift + 1) << HIST_STEP_BITS) +
+			  ((us >> shift) & (STEPS - 1)));
 }
 
 /* The largest value of a bucket. */

@@ -16,7 +16,7 @@ struct hist {
 	uint64_t count;
 	uint64_t sum_us;
 	uint64_t max_us;
-	uint32_t buckets[HIST_BUCKETS];
+	uint64_t buckets[HIST_BUCKETS];
 };
 
 void hist_clear(struct hist *hist);

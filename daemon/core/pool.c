@@ -8,7 +8,8 @@
 
 #include "core/board.h"
 
-int pool_new(struct board *board, const struct settings_pool *settings, uint32_t workers, struct pool **ret_pool)
+int pool_new(struct board *board, const struct settings_pool *settings, uint32_t workers,
+	struct pool **ret_pool)
 {
 	struct pool *pool = calloc(1, sizeof *pool);
 	int r;
@@ -44,13 +45,27 @@ uint32_t pool_ready(const struct pool *pool)
 	return pool->paused ? 0 : pool->slots.n_free;
 }
 
-int pool_admit(struct pool *pool, struct task *task)
+bool pool_has_room(const struct pool *pool)
 {
 	uint64_t waiting = pool->count[TASK_QUEUED] + pool->count[TASK_DELAYED];
-	int r;
 
 	/* A burst that arrives in one turn finds the free workers too: they are served at its end. */
-	if (waiting >= pool->capacity && waiting - pool->capacity >= pool_ready(pool)) {
+	return waiting < pool->capacity || waiting - pool->capacity < pool_ready(pool);
+}
+
+uint64_t pool_waiting(const struct pool *pool)
+{
+	uint64_t waiting = pool->count[TASK_QUEUED] + pool->count[TASK_DELAYED],
+		 ready = pool_ready(pool);
+
+	return waiting > ready ? waiting - ready : 0;
+}
+
+int pool_admit(struct pool *pool, struct task *task)
+{
+	int r;
+
+	if (!pool_has_room(pool)) {
 		pool->stats.counters.refused++;
 		return -EAGAIN;
 	}

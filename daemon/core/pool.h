@@ -1,8 +1,9 @@
 /*
  * pool: workers, a queue and its bound. Admits tasks, starts the next one, is resized and paused.
  *
- * Invariants, after every turn: count[TASK_QUEUED] <= capacity but for tasks that came back or a capacity that was
- * lowered; count[TASK_ACTIVE] == slots.n_busy; no task is queued while a slot is free and the pool is not paused.
+ * Invariants, after every turn whose commit succeeded: count[TASK_QUEUED] <= capacity but for tasks that came back, a
+ * capacity that was lowered, and free workers that were taken away in the turn; count[TASK_ACTIVE] == slots.n_busy; no
+ * task is queued while a slot is free and the pool is not paused.
  */
 #ifndef WORKPOOL_CORE_POOL_H
 #define WORKPOOL_CORE_POOL_H
@@ -26,15 +27,21 @@ struct pool {
 	bool is_rule; /* workers are what the configuration's rule gave */
 	struct slots slots;
 	struct queue queue;
-	uint64_t count[TASK_STATES]; /* tasks in each state; those of ended ones only grow; [TASK_NEW] means nothing */
+	uint64_t count
+		[TASK_STATES]; /* tasks in each state; those of ended ones only grow; [TASK_NEW] means nothing */
 	struct stats stats;
 	TAILQ_ENTRY(pool) link; /* in: board->pools */
 };
 
 /* -ENOMEM. workers: what the rule in the settings gives on this machine. */
-int pool_new(struct board *board, const struct settings_pool *settings, uint32_t workers, struct pool **ret_pool) MUST_CHECK;
+int pool_new(struct board *board, const struct settings_pool *settings, uint32_t workers,
+	struct pool **ret_pool) MUST_CHECK;
 void pool_free(struct pool *pool);
 
+/* Could one more task be taken? */
+bool pool_has_room(const struct pool *pool);
+/* Tasks that wait and will still wait when the free workers have been served. */
+uint64_t pool_waiting(const struct pool *pool);
 /* Takes the task into the queue: 0; -EAGAIN: at capacity. The refusal is counted. */
 int pool_admit(struct pool *pool, struct task *task) MUST_CHECK;
 /* Gives the next task that may start a worker, -EAGAIN: none may. -ENOMEM: its time limit could not be set, nothing changed. */

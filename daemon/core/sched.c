@@ -13,7 +13,7 @@ int sched_run(struct board *board, uint64_t now_us)
 	struct pool *pool;
 	int worst = 0;
 
-	TAILQ_FOREACH(pool, &board->pools, link) {
+	TAILQ_FOREACH (pool, &board->pools, link) {
 		int r;
 
 		do

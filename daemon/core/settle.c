@@ -6,10 +6,17 @@
 
 #include "core/board.h"
 
+static void board_tell(struct board *board, struct watch_list *list, struct task *task, int error)
+{
+	board->is_telling = true;
+	watch_list_fire(list, task, error);
+	board->is_telling = false;
+}
+
 /* Out of the history; freed by board_sweep(), so that a pointer lives until the end of the turn. */
 static void board_forget(struct board *board, struct task *task)
 {
-	(void)idmap_remove(&board->by_id, task->id); /* it may be there or not */
+	(void)idmap_remove(&board->by_id, task->id);
 	TAILQ_REMOVE(&board->tasks, task, in_all);
 	TAILQ_INSERT_TAIL(&board->dead, task, in_place);
 }
@@ -21,7 +28,8 @@ static void board_trim(struct board *board, uint64_t now_us)
 	struct task *task;
 
 	while ((task = TAILQ_FIRST(&board->ended)) != NULL) {
-		if (board->n_ended <= keep->history_max && now_us - task->ended_us < keep->history_age_us)
+		if (board->n_ended <= keep->history_max &&
+			now_us - task->ended_us < keep->history_age_us)
 			break;
 		TAILQ_REMOVE(&board->ended, task, in_place);
 		board->n_ended--;
@@ -29,7 +37,8 @@ static void board_trim(struct board *board, uint64_t now_us)
 	}
 	/* Armed for the oldest at that time and not moved with every end: it may wake up too early, once an age. */
 	if (task != NULL && !deadline_is_set(&board->retention))
-		IGNORE(deadline_set(&board->deadlines, &board->retention, /* without memory: the next end trims */
+		IGNORE(deadline_set(&board->deadlines,
+			&board->retention, /* without memory: the next end trims */
 			task->ended_us + keep->history_age_us));
 }
 
@@ -47,10 +56,10 @@ void board_settle(struct board *board, uint64_t now_us)
 			TAILQ_INSERT_TAIL(&board->ended, task, in_place);
 			board->n_ended++;
 		}
-		watch_list_fire(&task->watches, task, 0);
+		board_tell(board, &task->watches, task, 0);
 	}
 	board_trim(board, now_us);
-	watch_list_fire(&board->settled, NULL, 0);
+	board_tell(board, &board->settled, NULL, 0);
 }
 
 /* Takes back what this turn did with a task; true: the task waits for the next commit instead. */
@@ -59,8 +68,6 @@ static bool board_undo_task(struct board *board, struct task *task, int error)
 	struct pool *pool = task->pool;
 	int r = 0;
 
-	if (task_is_ended(task) && task->saved != TASK_NEW)
-		return true;
 	if (task->state == TASK_ACTIVE && task->unsent) {
 		pool_take_back(pool, task);
 		r = task_step(task, EV_UNSTART);
@@ -73,11 +80,12 @@ static bool board_undo_task(struct board *board, struct task *task, int error)
 		assert(r == 0);
 		pool->stats.counters.posted--;
 		pool->stats.counters.refused++;
-		watch_list_fire(&task->watches, task, error);
+		board_tell(board, &task->watches, task, error);
 		board_forget(board, task);
+		return false;
 	}
 	(void)r; /* with NDEBUG */
-	return false;
+	return task->state != task->saved;
 }
 
 void board_undo(struct board *board, int error)
@@ -96,7 +104,7 @@ void board_undo(struct board *board, int error)
 			task->dirty = false;
 	}
 	TAILQ_CONCAT(&board->dirty, &keep, in_dirty);
-	watch_list_fire(&board->settled, NULL, error);
+	board_tell(board, &board->settled, NULL, error);
 }
 
 void board_sweep(struct board *board)

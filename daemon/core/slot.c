@@ -137,4 +137,3 @@ void slot_release(struct slots *slots, struct slot *slot)
 		TAILQ_INSERT_HEAD(&slots->free, slot, link);
 	}
 }
-

@@ -2,10 +2,10 @@
  * slot: one worker of a pool as the daemon sees it: its id, and what it does. A slot's id is the worker id that the
  * handler is told; it is stable: slot 3 is worker 3 as long as the pool has more than three workers.
  *
- *              slot_up              slot_take
+ *              slots_up             slot_take
  *      gone ------------> free <-----------------> busy
  *        ^                 |     slot_release        |
- *        +-----------------+-------------------------+   slot_down; and slot_release of a slot that leaves
+ *        +-----------------+-------------------------+   slots_down; and slot_release of a slot that leaves
  */
 #ifndef WORKPOOL_CORE_SLOT_H
 #define WORKPOOL_CORE_SLOT_H
@@ -24,15 +24,16 @@ enum slot_state { SLOT_GONE, SLOT_FREE, SLOT_BUSY };
 struct slot {
 	uint32_t id;
 	enum slot_state state;
-	void *host;        /* borrows: who runs it (net/hostlink); opaque here; NULL: gone */
-	struct task *task; /* borrows: while busy */
+	void *host;             /* borrows: who runs it (net/hostlink); opaque here; NULL: gone */
+	struct task *task;      /* borrows: while busy */
 	TAILQ_ENTRY(slot) link; /* in: slots->free while free */
 };
 
 struct slots {
-	struct slot **all; /* owns; index = id; never shrinks: a slot that was there once may still be busy */
+	struct slot **
+		all; /* owns; index = id; never shrinks: a slot that was there once may still be busy */
 	uint32_t len;
-	uint32_t workers;  /* slots with an id from here on leave: no new task */
+	uint32_t workers; /* slots with an id from here on leave: no new task */
 	uint32_t n_free, n_busy;
 	uint32_t n_leaving; /* busy with an id >= workers */
 	void *host;         /* borrows: who runs slots that come up; NULL: nobody */
@@ -43,7 +44,7 @@ void slots_init(struct slots *slots);
 void slots_done(struct slots *slots);
 /* workers: 1 … SETTINGS_WORKERS_MAX. -ENOMEM: nothing changed. */
 int slots_resize(struct slots *slots, uint32_t workers) MUST_CHECK;
-/* host runs this pool's workers from now on: those that are gone come up. */
+/* host runs this pool's workers from now on: those that are gone come up. The one before was taken down. */
 void slots_up(struct slots *slots, void *host);
 /* host runs nothing any more: its free slots are gone. Its busy ones stay the caller's to end, one by one. */
 void slots_down(struct slots *slots, void *host);

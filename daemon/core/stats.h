@@ -1,6 +1,6 @@
 /*
  * stats: a pool's counters, marks, times and rates. The number of tasks in each state is the pool's own (pool->count);
- * here is what is counted besides. Only pool.c, sched.c and board.c write it.
+ * here is what is counted besides. Only pool.c, sched.c, board.c and settle.c write it.
  */
 #ifndef WORKPOOL_CORE_STATS_H
 #define WORKPOOL_CORE_STATS_H
@@ -30,7 +30,7 @@ extern const size_t stats_n_counters;
 
 /* Ends per second: one cell a second of the last minute, and the one that fills now. */
 struct rate {
-	uint64_t second;                         /* the second that `cells[second % …]` counts */
+	uint64_t second; /* the second that `cells[second % …]` counts */
 	uint32_t cells[STATS_RATE_SECONDS + 1];
 };
 

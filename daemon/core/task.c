@@ -3,6 +3,7 @@
  */
 #include "core/task.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -14,12 +15,20 @@
 
 static const uint8_t next_state[TASK_STATES][TASK_EVENTS] = {
 	[TASK_NEW] = {[EV_POST] = TO(TASK_QUEUED), [EV_POST_LATER] = TO(TASK_DELAYED)},
-	[TASK_QUEUED] = {[EV_START] = TO(TASK_ACTIVE), [EV_CANCEL] = TO(TASK_CANCELLED), [EV_EXPIRE] = TO(TASK_EXPIRED),
+	[TASK_QUEUED] = {[EV_START] = TO(TASK_ACTIVE),
+		[EV_CANCEL] = TO(TASK_CANCELLED),
+		[EV_EXPIRE] = TO(TASK_EXPIRED),
 		[EV_UNPOST] = TO(TASK_NEW)},
-	[TASK_DELAYED] = {[EV_DUE] = TO(TASK_QUEUED), [EV_CANCEL] = TO(TASK_CANCELLED), [EV_EXPIRE] = TO(TASK_EXPIRED),
+	[TASK_DELAYED] = {[EV_DUE] = TO(TASK_QUEUED),
+		[EV_CANCEL] = TO(TASK_CANCELLED),
+		[EV_EXPIRE] = TO(TASK_EXPIRED),
 		[EV_UNPOST] = TO(TASK_NEW)},
-	[TASK_ACTIVE] = {[EV_OK] = TO(TASK_DONE), [EV_FAIL] = TO(TASK_FAILED), [EV_CANCEL] = TO(TASK_CANCELLED),
-		[EV_RETURN] = TO(TASK_QUEUED), [EV_LOSE] = TO(TASK_LOST), [EV_UNSTART] = TO(TASK_QUEUED)},
+	[TASK_ACTIVE] = {[EV_OK] = TO(TASK_DONE),
+		[EV_FAIL] = TO(TASK_FAILED),
+		[EV_CANCEL] = TO(TASK_CANCELLED),
+		[EV_RETURN] = TO(TASK_QUEUED),
+		[EV_LOSE] = TO(TASK_LOST),
+		[EV_UNSTART] = TO(TASK_QUEUED)},
 	[TASK_CANCELLED] = {[EV_UNPOST] = TO(TASK_NEW)},
 	[TASK_EXPIRED] = {[EV_UNPOST] = TO(TASK_NEW)},
 };
@@ -61,6 +70,7 @@ int task_step(struct task *task, enum task_event event)
 	struct board *board = task->pool->board;
 	unsigned next = next_state[task->state][event];
 
+	assert(!board->is_telling); /* fire() must not change the board */
 	if (next == 0)
 		return -EPROTO;
 	task->pool->count[task->state]--;
@@ -68,6 +78,7 @@ int task_step(struct task *task, enum task_event event)
 	task->state = (uint8_t)(next - 1);
 	task->pool->count[task->state]++;
 	task->handler->count[task->state]++;
+	board->n_steps++;
 	/* In order of the last change: tasks that start in one turn are handed over in the order in which they were started. */
 	if (task->dirty)
 		TAILQ_REMOVE(&board->dirty, task, in_dirty);
@@ -93,7 +104,8 @@ struct view task_args(const struct task *task)
 
 struct view task_result(const struct task *task)
 {
-	return task->end != NULL ? (struct view){task->end->result, task->end->result_len} : (struct view){NULL, 0};
+	return task->end != NULL ? (struct view){task->end->result, task->end->result_len}
+				 : (struct view){NULL, 0};
 }
 
 const char *task_reason(const struct task *task)

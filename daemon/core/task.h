@@ -37,8 +37,8 @@ enum task_event {
 	EV_DUE,        /* the delay is over */
 	EV_START,      /* a worker has it */
 	EV_OK,
-	EV_FAIL,    /* failed, crashed or over its time limit: task_end.reason tells which */
-	EV_RETURN,  /* back to the queue: a retry, or the worker was taken away */
+	EV_FAIL,   /* failed, crashed or over its time limit: task_end.reason tells which */
+	EV_RETURN, /* back to the queue: a retry, or the worker was taken away */
 	EV_CANCEL,
 	EV_EXPIRE,
 	EV_LOSE,
@@ -70,14 +70,15 @@ struct task {
 	bool stopped;            /* it was asked to end because the daemon stops */
 	uint32_t attempt;        /* starts so far */
 	uint32_t owner_uid;
-	struct slot *slot; /* borrows: while active */
+	struct slot *slot;                        /* borrows: while active */
 	uint64_t posted_us, started_us, ended_us; /* monotonic; 0: not yet */
 	uint64_t posted_wall_us;                  /* display only */
 	uint64_t timeout_us;                      /* 0: none */
 	struct deadline limit;                    /* set while active and timeout_us > 0 */
-	TAILQ_ENTRY(task) in_all;   /* in: board->tasks, by id */
-	TAILQ_ENTRY(task) in_dirty; /* in: board->dirty */
-	TAILQ_ENTRY(task) in_place; /* in: pool->queue while queued, board->starts or ->asks, board->ended, board->dead */
+	TAILQ_ENTRY(task) in_all;                 /* in: board->tasks, by id */
+	TAILQ_ENTRY(task) in_dirty;               /* in: board->dirty */
+	TAILQ_ENTRY(task)
+	in_place; /* in: pool->queue while queued, board->starts or ->asks, board->ended, board->dead */
 	struct watch_list watches;
 	struct task_end *end; /* owns; NULL before the end */
 	uint32_t name_len, args_len;

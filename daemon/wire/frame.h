@@ -15,7 +15,7 @@ enum frame_mode { FRAME_OPEN, FRAME_NUL, FRAME_LINE };
 struct frame {
 	enum frame_mode mode;
 	size_t scanned; /* bytes of the waiting input that hold no terminator: they are not looked at again */
-	size_t limit;   /* a message's length at most, without its terminator */
+	size_t limit; /* a message's length at most, without its terminator */
 };
 
 void frame_init(struct frame *frame, size_t limit);

@@ -35,7 +35,10 @@ enum hostmsg_outcome { OUTCOME_OK, OUTCOME_FAILED, OUTCOME_CANCELLED, OUTCOME_CR
 struct hostmsg {
 	enum hostmsg_type type;
 	union {
-#define HOSTMSG(NAME, name, FIELDS) struct { FIELDS } name;
+#define HOSTMSG(NAME, name, FIELDS)                                                                \
+	struct {                                                                                   \
+		FIELDS                                                                             \
+	} name;
 #include "wire/hostmsg.def"
 #undef HOSTMSG
 	};

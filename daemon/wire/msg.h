@@ -28,15 +28,20 @@ void msg_done(struct msg *msg);
 
 /* The part of a method's name before the last dot, and the part behind it: "org.workpool", "Post". -EINVAL: no dot, or
  * nothing on one side of it. */
-int msg_split_method(const char *method, struct view *ret_interface, const char **ret_name) MUST_CHECK;
+int msg_split_method(
+	const char *method, struct view *ret_interface, const char **ret_name) MUST_CHECK;
 
 /* Each appends one whole message with its terminator, or nothing at all: -ENOMEM, -EMSGSIZE as buf_append(). */
-int msg_write_reply(struct buf *out, const json_t *params, bool continues, char terminator) MUST_CHECK;
-int msg_write_error(struct buf *out, const char *error, const json_t *params, char terminator) MUST_CHECK;
+int msg_write_reply(
+	struct buf *out, const json_t *params, bool continues, char terminator) MUST_CHECK;
+int msg_write_error(
+	struct buf *out, const char *error, const json_t *params, char terminator) MUST_CHECK;
 /* The same with parameters that are JSON text already: {"id":"1"}; none: {}. It must not hold the terminator. */
-int msg_write_reply_text(struct buf *out, struct view params, bool continues, char terminator) MUST_CHECK;
+int msg_write_reply_text(
+	struct buf *out, struct view params, bool continues, char terminator) MUST_CHECK;
 
 /* For clients. params may be NULL. */
-int msg_write_call(struct buf *out, const char *method, const json_t *params, bool more, bool oneway, char terminator) MUST_CHECK;
+int msg_write_call(struct buf *out, const char *method, const json_t *params, bool more,
+	bool oneway, char terminator) MUST_CHECK;
 
 #endif

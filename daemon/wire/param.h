@@ -14,13 +14,13 @@
 
 /* The C type of the field at `offset`: */
 enum param_type {
-	PARAM_BOOL,    /* bool */
-	PARAM_INT,     /* int64_t, from min to max */
-	PARAM_STRING,  /* const char *, borrowed from the JSON; from min to max bytes (max 0: 256) */
+	PARAM_BOOL,   /* bool */
+	PARAM_INT,    /* int64_t, from min to max */
+	PARAM_STRING, /* const char *, borrowed from the JSON; from min to max bytes (max 0: 256) */
 	PARAM_STRINGS, /* json_t *, borrowed: an array of strings, at most max of them (max 0: 256) */
-	PARAM_OBJECT,  /* json_t *, borrowed: an object */
-	PARAM_ANY,     /* json_t *, borrowed: any JSON value */
-	PARAM_ENUM,    /* const char *, borrowed: one of the words of `words` */
+	PARAM_OBJECT, /* json_t *, borrowed: an object */
+	PARAM_ANY,    /* json_t *, borrowed: any JSON value */
+	PARAM_ENUM,   /* const char *, borrowed: one of the words of `words` */
 };
 
 #define PARAM_REQUIRED 1u
@@ -31,7 +31,7 @@ struct param {
 	enum param_type type;
 	unsigned flags;
 	size_t offset;
-	int64_t min;   /* PARAM_INT: the range; PARAM_STRING: bytes at least */
+	int64_t min; /* PARAM_INT: the range; PARAM_STRING: bytes at least */
 	int64_t max;
 	const char *words; /* PARAM_ENUM: "drain finish now" */
 	const char *text;  /* one line for people, no full stop */

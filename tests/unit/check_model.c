@@ -443,7 +443,7 @@ static void model_open(void)
 {
 	memset(tasks, 0, sizeof tasks);
 	last_id = n_ends = n_commits = fixture_step = 0;
-	fixture_init(&fx, 1 + (uint32_t)pick(WORKERS), pick(20));
+	fixture_init(&fx, WORKERS / 2, pick(20));
 	fx.settings.daemon.history_max = pick(4) == 0 ? 0 : pick(60);
 	fx.settings.daemon.history_age_us = pick(2) == 0 ? 1 + pick(20000) : 3600000000;
 	fixture_open(&fx);

@@ -1,0 +1,372 @@
+/*
+ * verb_status: status and stats, two views of the daemon's Stats.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "client/fault.h"
+#include "client/verb.h"
+#include "client/wait.h"
+#include "wire/json.h"
+
+static const struct print_column daemon_columns[] = {
+	{"daemon", "state", PRINT_STATE},
+	{"version", "version", PRINT_TEXT},
+	{"pid", "pid", PRINT_NUMBER},
+	{"socket", "socket", PRINT_TEXT},
+	{"up", "uptime_ms", PRINT_MS},
+	{"store", "store", PRINT_TEXT},
+	{"role", "role", PRINT_TEXT},
+	{"uid", "uid", PRINT_NUMBER},
+	{"connections", "connections", PRINT_NUMBER},
+	{"max_connections", "max_connections", PRINT_NUMBER},
+	{"refused_connections", "refused_connections", PRINT_NUMBER},
+};
+
+static const struct print_column status_columns[] = {
+	{"pool", "name", PRINT_TEXT},
+	{"state", "state", PRINT_STATE},
+	{"workers", "workers", PRINT_NUMBER},
+	{"active", "active", PRINT_NUMBER},
+	{"queued", "queued", PRINT_NUMBER},
+	{"capacity", "capacity", PRINT_NUMBER},
+	{"max_active", "max_active", PRINT_NUMBER},
+	{"max_queued", "max_queued", PRINT_NUMBER},
+	{"done", "done", PRINT_NUMBER},
+	{"failed", "failed", PRINT_NUMBER},
+	{"refused", "refused", PRINT_NUMBER},
+	{"per_s", "rate_1min", PRINT_NUMBER},
+};
+
+static const struct print_column level_columns[] = {
+	{"pool", "name", PRINT_TEXT},
+	{"workers", "workers", PRINT_NUMBER},
+	{"active", "active", PRINT_NUMBER},
+	{"max_active", "max_active", PRINT_NUMBER},
+	{"capacity", "capacity", PRINT_NUMBER},
+	{"queued", "queued", PRINT_NUMBER},
+	{"max_queued", "max_queued", PRINT_NUMBER},
+	{"delayed", "delayed", PRINT_NUMBER},
+	{"per_s_now", "rate_1s", PRINT_NUMBER},
+	{"per_s_1min", "rate_1min", PRINT_NUMBER},
+};
+
+/* Numbers of a pool that count nothing. */
+static const char *const no_counters[] = {"leaving", "host_pid", "host_restarts"};
+
+static const struct print_column time_columns[] = {
+	{"pool", "pool", PRINT_TEXT},
+	{"time", "time", PRINT_TEXT},
+	{"count", "count", PRINT_NUMBER},
+	{"mean", "mean", PRINT_US},
+	{"p50", "p50", PRINT_US},
+	{"p90", "p90", PRINT_US},
+	{"p99", "p99", PRINT_US},
+	{"max", "max", PRINT_US},
+};
+
+static bool is_paused(const json_t *pool)
+{
+	return json_is_true(json_object_get(pool, "paused"));
+}
+
+static bool is_without_host(const json_t *pool)
+{
+	return strcmp(print_text(pool, "host"), "down") == 0;
+}
+
+static bool is_full(const json_t *pool)
+{
+	return print_int(pool, "capacity") > 0 &&
+	       print_int(pool, "queued") >= print_int(pool, "capacity");
+}
+
+/* What can be wrong with a pool; the first one that is gives the word in the table. */
+static const struct {
+	bool (*is_wrong)(const json_t *pool);
+	const char *state;
+	const char *text; /* after the pool's name */
+} troubles[] = {
+	{is_without_host, "down", "has no host: no task runs"},
+	{is_paused, "paused", "is paused (wpctl resume)"},
+	{is_full, "full", "is full: posts are refused"},
+};
+
+static int set_states(const json_t *pools)
+{
+	size_t i;
+	json_t *pool;
+
+	json_array_foreach (pools, i, pool) {
+		const char *state = "running";
+		for (size_t t = ARRAY_SIZE(troubles); t-- > 0;) {
+			if (troubles[t].is_wrong(pool))
+				state = troubles[t].state;
+		}
+		if (json_object_set_new(pool, "state", json_string(state)) < 0)
+			return fault_no_memory();
+	}
+	return 0;
+}
+
+static int print_wrong(struct ctl *ctl, const char *what, const char *how, const char *name)
+{
+	static const struct print_column column = {"wrong", "text", PRINT_TEXT};
+	const char *quote = *name ? "\"" : "";
+	auto_json json_t *object =
+		json_pack("{s:s+++++}", "text", what, quote, name, quote, " ", how);
+
+	return object ? print_fields(&ctl->print, &column, 1, object) : fault_no_memory();
+}
+
+static int print_troubles(struct ctl *ctl, const json_t *daemon, const json_t *pools)
+{
+	const char *state = print_text(daemon, "state");
+	const char *store_error = print_text(daemon, "store_error");
+	size_t i;
+	json_t *pool;
+	int code = 0;
+
+	if (strcmp(state, "running") != 0)
+		code = print_wrong(ctl, "the daemon is", state, "");
+	if (code == 0 && *store_error)
+		code = print_wrong(ctl, "the store:", store_error, "");
+	json_array_foreach (pools, i, pool) {
+		for (size_t t = 0; code == 0 && t < ARRAY_SIZE(troubles); t++) {
+			if (troubles[t].is_wrong(pool))
+				code = print_wrong(
+					ctl, "pool ", troubles[t].text, print_text(pool, "name"));
+		}
+	}
+	return code;
+}
+
+/* What of the reply a verb shows: one daemon, any number of pools. */
+typedef int show_stats(struct ctl *ctl, const json_t *daemon, const json_t *pools);
+
+static int show_status(struct ctl *ctl, const json_t *daemon, const json_t *pools)
+{
+	struct print_table table = PRINT_TABLE(status_columns);
+	auto_json json_t *shown = json_copy((json_t *)(uintptr_t)daemon);
+
+	if (!shown || json_object_set_new(shown, "socket", json_string(ctl->link.path)) < 0)
+		return fault_no_memory();
+	int code = set_states(pools);
+	if (code == 0)
+		code = print_fields(&ctl->print, daemon_columns, ARRAY_SIZE(daemon_columns), shown);
+	if (code == 0 && ctl->print.is_terminal)
+		(void)putchar('\n');
+	if (code == 0)
+		code = print_rows(&ctl->print, &table, pools);
+	return code ? code : print_troubles(ctl, daemon, pools);
+}
+
+/* The three histograms of one pool as rows. */
+static int add_times(json_t *rows, const json_t *pool)
+{
+	static const struct {
+		const char *key;
+		const char *name;
+	} times[] = {{"wait_us", "wait"}, {"run_us", "run"}, {"total_us", "total"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
+		auto_json json_t *row = json_pack(
+			"{s:s, s:s}", "pool", print_text(pool, "name"), "time", times[i].name);
+		json_t *values = json_object_get(pool, times[i].key);
+		if (!row || (values && json_object_update(row, values) < 0) ||
+			json_array_append(rows, row) < 0)
+			return fault_no_memory();
+	}
+	return 0;
+}
+
+static bool is_counter(const char *key, const json_t *value)
+{
+	if (!json_is_integer(value))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(level_columns); i++) {
+		if (strcmp(key, level_columns[i].key) == 0)
+			return false;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(no_counters); i++) {
+		if (strcmp(key, no_counters[i]) == 0)
+			return false;
+	}
+	return true;
+}
+
+/* The counters that this daemon has, whichever they are: its table is not ours to repeat. */
+static int print_counters(struct ctl *ctl, const json_t *pools)
+{
+	struct print_column columns[PRINT_COLUMNS_MAX] = {{"pool", "name", PRINT_TEXT}};
+	struct print_table table = {.columns = columns, .n = 1};
+	const char *key;
+	json_t *value;
+
+	json_object_foreach (json_array_get(pools, 0), key, value) {
+		if (is_counter(key, value) && table.n < PRINT_COLUMNS_MAX)
+			columns[table.n++] = (struct print_column){key, key, PRINT_NUMBER};
+	}
+	(void)putchar('\n');
+	return print_rows(&ctl->print, &table, pools);
+}
+
+static int print_times(struct ctl *ctl, const json_t *pools)
+{
+	struct print_table table = PRINT_TABLE(time_columns);
+	auto_json json_t *rows = json_array();
+	size_t i;
+	json_t *pool;
+	int code = rows ? 0 : fault_no_memory();
+
+	json_array_foreach (pools, i, pool) {
+		if (code == 0)
+			code = add_times(rows, pool);
+	}
+	(void)putchar('\n');
+	return code ? code : print_rows(&ctl->print, &table, rows);
+}
+
+static int show_counters(struct ctl *ctl, const json_t *daemon, const json_t *pools)
+{
+	struct print_table levels = PRINT_TABLE(level_columns);
+
+	(void)daemon;
+	int code = print_rows(&ctl->print, &levels, pools);
+	if (code == 0)
+		code = print_counters(ctl, pools);
+	return code ? code : print_times(ctl, pools);
+}
+
+/* The pools of all replies into one array; the first reply's daemon. */
+static int collect(struct ctl *ctl, size_t n, json_t *pools, struct link_reply *ret_first)
+{
+	for (size_t i = 0; i < n; i++) {
+		auto_reply struct link_reply reply = {0};
+		int code = link_expect(&ctl->link, link_answer_until(&ctl->link), &reply);
+		if (code)
+			return code;
+		json_t *some = json_object_get(reply.params, "pools");
+		if (ctl->print.is_json)
+			code = print_json(&ctl->print, reply.params);
+		if (code)
+			return code;
+		if (json_is_array(some) && json_array_extend(pools, some) < 0)
+			return fault_no_memory();
+		if (i == 0) {
+			*ret_first = reply;
+			reply = (struct link_reply){0};
+		}
+	}
+	return 0;
+}
+
+/* One call for each name, one for all pools without names. */
+static int put_for_names(struct ctl *ctl, const char *method)
+{
+	int code = 0;
+
+	if (ctl->n_names == 0)
+		return link_put(&ctl->link, method, json_object(), 0);
+	for (size_t i = 0; code == 0 && i < ctl->n_names; i++)
+		code = link_put(&ctl->link, method, json_pack("{s:s}", "pool", ctl->names[i]), 0);
+	return code;
+}
+
+/* Asks once and shows. ret_inactive (may be NULL): the daemon stops, or one of the pools is paused. */
+static int show_once(struct ctl *ctl, show_stats *show, bool *ret_inactive)
+{
+	auto_reply struct link_reply first = {0};
+	auto_json json_t *pools = json_array();
+	size_t n = ctl->n_names > 0 ? ctl->n_names : 1;
+	size_t i;
+	json_t *pool;
+
+	if (!pools)
+		return fault_no_memory();
+	int code = put_for_names(ctl, "Stats");
+	if (code == 0)
+		code = collect(ctl, n, pools, &first);
+	if (code)
+		return code;
+	const json_t *daemon = json_object_get(first.params, "daemon");
+	if (!ctl->print.is_json)
+		code = show(ctl, daemon, pools);
+	if (ret_inactive) {
+		*ret_inactive = strcmp(print_text(daemon, "state"), "stopping") == 0;
+		json_array_foreach (pools, i, pool)
+			*ret_inactive = *ret_inactive || is_paused(pool);
+	}
+	return code;
+}
+
+int verb_status(struct ctl *ctl)
+{
+	bool is_inactive = false;
+	int code = show_once(ctl, show_status, &is_inactive);
+
+	if (code)
+		return code;
+	return is_inactive ? CODE_INACTIVE : 0;
+}
+
+/* The stream of Stats, until somebody ends it. */
+static int watch(struct ctl *ctl)
+{
+	uint64_t us = ctl->opts.watch_us > 0 ? ctl->opts.watch_us : US_PER_SEC;
+	json_int_t ms = (json_int_t)(us / US_PER_MS);
+	const char *name = ctl->n_names > 0 ? ctl->names[0] : NULL;
+	bool continues = true;
+
+	if (ctl->n_names > 1)
+		return fault_say(CODE_USAGE, "stats: --watch takes one pool, or all");
+	int code = link_put(&ctl->link, "Stats",
+		json_pack("{s:s*, s:I}", "pool", name, "interval_ms", ms), LINK_MORE);
+	while (code == 0 && continues) {
+		auto_reply struct link_reply reply = {0};
+		uint64_t until_us = wait_deadline(us);
+		until_us = until_us < WAIT_FOREVER - ctl->link.answer_us
+				   ? until_us + ctl->link.answer_us
+				   : WAIT_FOREVER;
+		code = link_expect(&ctl->link, until_us, &reply);
+		if (code)
+			break;
+		continues = reply.continues;
+		if (ctl->print.is_json) {
+			code = print_json(&ctl->print, reply.params);
+		} else {
+			if (ctl->print.is_terminal)
+				(void)fputs("\033[H\033[J", stdout);
+			code = show_counters(ctl, json_object_get(reply.params, "daemon"),
+				json_object_get(reply.params, "pools"));
+		}
+		if (code == 0)
+			code = print_flush(&ctl->print);
+	}
+	return code;
+}
+
+static int reset_marks(struct ctl *ctl)
+{
+	size_t n = ctl->n_names > 0 ? ctl->n_names : 1;
+	int code = put_for_names(ctl, "ResetMarks");
+
+	for (size_t i = 0; code == 0 && i < n; i++) {
+		auto_reply struct link_reply reply = {0};
+		code = link_expect(&ctl->link, link_answer_until(&ctl->link), &reply);
+		if (code == 0 && ctl->print.is_json)
+			code = print_json(&ctl->print, reply.params);
+	}
+	return code;
+}
+
+int verb_stats(struct ctl *ctl)
+{
+	if (ctl->opts.watch_us != OPT_NOT_GIVEN) {
+		if (ctl->opts.reset_marks)
+			return fault_say(CODE_USAGE, "stats: either --watch or --reset-marks");
+		return watch(ctl);
+	}
+	int code = show_once(ctl, show_counters, NULL);
+	return code == 0 && ctl->opts.reset_marks ? reset_marks(ctl) : code;
+}

@@ -1,0 +1,48 @@
+/*
+ * api: see api.h.
+ */
+#include "api/api.h"
+
+#include <errno.h>
+
+#include "api/call.h"
+#include "api/hdef.h"
+#include "net/daemon.h"
+#include "net/hostlink.h"
+
+int api_open(struct daemon *daemon)
+{
+	struct api *api = calloc(1, sizeof *api);
+
+	if (api == NULL)
+		return -ENOMEM;
+	TAILQ_INIT(&api->dead);
+	api->hdefs = calloc(daemon->settings->n_handlers, sizeof *api->hdefs);
+	if (api->hdefs == NULL) {
+		free(api);
+		return -ENOMEM;
+	}
+	daemon->api = api;
+	daemon->hooks = (struct hooks){
+		.on_message = call_on_message,
+		.on_conn_gone = call_on_conn_gone,
+		.on_hello = hdef_on_hello,
+		.on_host_gone = hdef_forget,
+		.on_sweep = call_sweep,
+	};
+	return 0;
+}
+
+void api_close(struct daemon *daemon)
+{
+	struct api *api = daemon->api;
+
+	if (api == NULL)
+		return;
+	call_sweep(daemon);
+	for (size_t i = 0; i < daemon->settings->n_handlers; i++)
+		hdef_done(&api->hdefs[i]);
+	free(api->hdefs);
+	free(api);
+	daemon->api = NULL;
+}

@@ -1,0 +1,21 @@
+/*
+ * api: the methods of the control socket, over net and core. api_open() hangs it into the daemon's hooks.
+ */
+#ifndef WORKPOOL_API_API_H
+#define WORKPOOL_API_API_H
+
+#include "base/mem.h"
+#include "net/conn.h"
+
+struct daemon;
+struct hdef;
+
+struct api {
+	struct hdef *hdefs;    /* owns: one for each settings->handlers */
+	struct call_list dead; /* freed by the turn's sweep */
+};
+
+int api_open(struct daemon *daemon) MUST_CHECK; /* -ENOMEM */
+void api_close(struct daemon *daemon);          /* after the last connection */
+
+#endif

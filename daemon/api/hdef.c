@@ -1,0 +1,171 @@
+/*
+ * hdef: see hdef.h. A host is not trusted: what it says is copied, bounded, and can only describe handlers that the
+ * configuration has.
+ */
+#include "api/hdef.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "api/api.h"
+#include "base/log.h"
+#include "net/daemon.h"
+#include "net/hostlink.h"
+
+/* link->offers: one for each settings->handlers, and which one the PARAMs belong to. */
+struct offers {
+	size_t n;
+	struct hdef *last; /* NULL: no OFFER yet */
+	struct hdef all[];
+};
+
+void hdef_done(struct hdef *hdef)
+{
+	for (size_t i = 0; i < hdef->n_params; i++) {
+		free((char *)hdef->params[i].name);
+		free((char *)hdef->params[i].words);
+		free((char *)hdef->params[i].text);
+	}
+	free(hdef->params);
+	free(hdef->text);
+	*hdef = (struct hdef){0};
+}
+
+void hdef_forget(struct hostlink *link)
+{
+	struct offers *offers = link->offers;
+
+	for (size_t i = 0; offers != NULL && i < offers->n; i++)
+		hdef_done(&offers->all[i]);
+	free(offers);
+	link->offers = NULL;
+}
+
+static int take_hello(struct hostlink *link, const struct hostmsg *msg)
+{
+	size_t n = link->daemon->settings->n_handlers;
+	struct offers *offers;
+
+	(void)msg;
+	hdef_forget(link);
+	offers = calloc(1, sizeof *offers + n * sizeof offers->all[0]);
+	if (offers == NULL)
+		return -ENOMEM;
+	offers->n = n;
+	link->offers = offers;
+	return 0;
+}
+
+/* The handler's index in the settings, or -ENOENT. */
+static ssize_t find_handler(const struct daemon *daemon, struct view name)
+{
+	for (size_t i = 0; i < daemon->settings->n_handlers; i++)
+		if (view_is_equal(name, view_of(daemon->settings->handlers[i].name)))
+			return (ssize_t)i;
+	return -ENOENT;
+}
+
+static int take_offer(struct hostlink *link, const struct hostmsg *msg)
+{
+	struct offers *offers = link->offers;
+	ssize_t i = find_handler(link->daemon, msg->offer.handler);
+
+	if (offers == NULL || i < 0)
+		return -EPROTO;
+	offers->last = &offers->all[i];
+	if (offers->last->is_known)
+		return -EPROTO;
+	offers->last->text = mem_dup(msg->offer.text.data, msg->offer.text.len);
+	offers->last->is_known = true;
+	offers->last->is_checked = msg->offer.checked != 0;
+	return offers->last->text != NULL ? 0 : -ENOMEM;
+}
+
+static int take_param(struct hostlink *link, const struct hostmsg *msg)
+{
+	struct offers *offers = link->offers;
+	struct hdef *hdef = offers != NULL ? offers->last : NULL;
+	struct param *params, *param;
+
+	if (hdef == NULL || hdef->n_params >= HDEF_PARAMS_MAX || msg->param.type > PARAM_ENUM)
+		return -EPROTO;
+	params = realloc(hdef->params, (hdef->n_params + 1) * sizeof *params);
+	if (params == NULL)
+		return -ENOMEM;
+	hdef->params = params;
+	param = &params[hdef->n_params++];
+	*param = (struct param){
+		.name = mem_dup(msg->param.name.data, msg->param.name.len),
+		.type = (enum param_type)msg->param.type,
+		.flags = msg->param.required ? PARAM_REQUIRED : 0,
+		.offset = PARAM_NO_FIELD,
+		.min = msg->param.min,
+		.max = msg->param.max,
+		.words = mem_dup(msg->param.words.data, msg->param.words.len),
+		.text = mem_dup(msg->param.text.data, msg->param.text.len),
+	};
+	return param->name != NULL && param->words != NULL && param->text != NULL ? 0 : -ENOMEM;
+}
+
+/* The first host that gets READY tells for all: they run the same program with the same configuration. */
+static int take_ready(struct hostlink *link, const struct hostmsg *msg)
+{
+	struct api *api = link->daemon->api;
+	struct offers *offers = link->offers;
+
+	(void)msg;
+	if (offers == NULL)
+		return -EPROTO;
+	for (size_t i = 0; i < offers->n; i++) {
+		if (api->hdefs[i].is_known)
+			continue;
+		api->hdefs[i] = offers->all[i];
+		offers->all[i] = (struct hdef){0};
+	}
+	hdef_forget(link);
+	return 0;
+}
+
+/* A handler whose settings no host can use: a wrong configuration, found out late. */
+static int take_refused(struct hostlink *link, const struct hostmsg *msg)
+{
+	struct daemon *daemon = link->daemon;
+	char name[LOG_QUOTE_MAX + 1], why[LOG_QUOTE_MAX + 1];
+
+	log_error("handler_refused", "[handler %s] %s",
+		log_quote(msg->refused.handler.data, msg->refused.handler.len, name),
+		log_quote(msg->refused.why.data, msg->refused.why.len, why));
+	if (!daemon->is_ready) {
+		daemon->exit_code = EX_CONFIG;
+		daemon->done = true;
+	}
+	return 0;
+}
+
+static const struct {
+	enum hostmsg_type type;
+	int (*accept)(struct hostlink *, const struct hostmsg *);
+} takers[] = {
+	{HOSTMSG_HELLO, take_hello},
+	{HOSTMSG_OFFER, take_offer},
+	{HOSTMSG_PARAM, take_param},
+	{HOSTMSG_READY, take_ready},
+	{HOSTMSG_REFUSED, take_refused},
+};
+
+int hdef_on_hello(struct hostlink *link, const struct hostmsg *msg)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(takers); i++)
+		if (takers[i].type == msg->type)
+			return takers[i].accept(link, msg);
+	return -EPROTO;
+}
+
+int hdef_check(const struct hdef *hdef, const json_t *args, const char **ret_param,
+	char ret_why[PARAM_WHY_SIZE])
+{
+	if (!hdef->is_checked)
+		return 0;
+	return param_read(args, hdef->params, hdef->n_params, NULL, ret_param, ret_why);
+}

@@ -1,0 +1,31 @@
+/*
+ * tojson: tasks, pools and handlers as the interface shows them. Every function gives a new reference, or NULL without memory.
+ */
+#ifndef WORKPOOL_API_TOJSON_H
+#define WORKPOOL_API_TOJSON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/call.h"
+#include "core/board.h"
+
+#define TASK_ID_SIZE 24
+
+/* Decimal for tasks of this daemon; clients do not interpret it. Returns ret_text. */
+const char *tojson_id_text(uint64_t id, char ret_text[TASK_ID_SIZE]);
+/* 0: no such id can be. */
+uint64_t tojson_id_parse(const char *text);
+
+/* May this caller see what the task was given and gave? Its owner and admins may. */
+bool tojson_may_see(const struct call *call, const struct task *task);
+json_t *tojson_task(const struct task *task, uint64_t now_us, bool with_payload);
+json_t *tojson_pool(const struct daemon *daemon, const struct pool *pool);
+json_t *tojson_handler(const struct daemon *daemon, size_t handler);
+json_t *tojson_daemon(const struct call *call);
+
+/* The types of the interface description that these make, as its text. */
+extern const char tojson_types[];
+
+#endif

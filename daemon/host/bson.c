@@ -1,0 +1,183 @@
+/*
+ * bson: see bson.h. Called by h_mongodb.c. Never bson_new_from_json(): it keeps duplicate keys, mangles large numbers and
+ * turns {"$oid":…}, {"$code":…} into types.
+ * Invariant: every bson_append_* is checked, so a document that is given out is whole.
+ */
+#include "host/bson.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "wire/json.h"
+
+#define SHOWN_KEY_MAX 64
+#define DIGITS_MAX    24
+
+struct walk {
+	enum bson_keys keys;
+	unsigned depth;
+	char *why; /* borrows: BSON_WHY_SIZE bytes */
+};
+
+/* They run code in the server, or write where a handler only reads. */
+static const char *const never[] = {"$where", "$function", "$accumulator", "$out", "$merge"};
+
+static int refuse(const struct walk *walk, const char *key, const char *what)
+{
+	(void)snprintf(walk->why, BSON_WHY_SIZE, "the key \"%.*s\" %s", SHOWN_KEY_MAX, key, what);
+	str_make_safe(walk->why);
+	return -EINVAL;
+}
+
+static int check_key(const struct walk *walk, const char *key)
+{
+	if (*key == '\0')
+		return refuse(walk, key, "is empty");
+	for (size_t i = 0; i < ARRAY_SIZE(never); i++) {
+		if (strcmp(key, never[i]) == 0)
+			return refuse(walk, key, "is never allowed");
+	}
+	if (walk->keys == BSON_PLAIN && *key == '$')
+		return refuse(walk, key, "begins with $");
+	if (walk->keys == BSON_PLAIN && strchr(key, '.'))
+		return refuse(walk, key, "holds a dot");
+	return 0;
+}
+
+static int fill(struct walk *walk, const json_t *json, bson_t *bson);
+
+/* A child that was begun is always ended: only so the parent can be destroyed. */
+static int append_object(
+	struct walk *walk, bson_t *bson, const char *key, int len, const json_t *json)
+{
+	bson_t child;
+
+	if (!bson_append_document_begin(bson, key, len, &child))
+		return -E2BIG;
+	int r = fill(walk, json, &child);
+	return bson_append_document_end(bson, &child) ? r : -E2BIG;
+}
+
+static int append_array(
+	struct walk *walk, bson_t *bson, const char *key, int len, const json_t *json)
+{
+	bson_t child;
+
+	if (!bson_append_array_begin(bson, key, len, &child))
+		return -E2BIG;
+	int r = fill(walk, json, &child);
+	return bson_append_array_end(bson, &child) ? r : -E2BIG;
+}
+
+static int append_integer(
+	struct walk *walk, bson_t *bson, const char *key, int len, const json_t *json)
+{
+	json_int_t value = json_integer_value(json);
+
+	(void)walk;
+	if (value >= INT32_MIN && value <= INT32_MAX)
+		return bson_append_int32(bson, key, len, (int32_t)value) ? 0 : -E2BIG;
+	return bson_append_int64(bson, key, len, value) ? 0 : -E2BIG;
+}
+
+static int append_real(
+	struct walk *walk, bson_t *bson, const char *key, int len, const json_t *json)
+{
+	(void)walk;
+	return bson_append_double(bson, key, len, json_real_value(json)) ? 0 : -E2BIG;
+}
+
+static int append_string(
+	struct walk *walk, bson_t *bson, const char *key, int len, const json_t *json)
+{
+	size_t bytes = json_string_length(json);
+
+	(void)walk;
+	if (bytes > INT32_MAX / 2)
+		return -E2BIG;
+	return bson_append_utf8(bson, key, len, json_string_value(json), (int)bytes) ? 0 : -E2BIG;
+}
+
+static int append_bool(
+	struct walk *walk, bson_t *bson, const char *key, int len, const json_t *json)
+{
+	(void)walk;
+	return bson_append_bool(bson, key, len, json_is_true(json)) ? 0 : -E2BIG;
+}
+
+static int append_null(
+	struct walk *walk, bson_t *bson, const char *key, int len, const json_t *json)
+{
+	(void)walk;
+	(void)json;
+	return bson_append_null(bson, key, len) ? 0 : -E2BIG;
+}
+
+static int (*const appenders[])(struct walk *, bson_t *, const char *, int, const json_t *) = {
+	[JSON_OBJECT] = append_object,
+	[JSON_ARRAY] = append_array,
+	[JSON_STRING] = append_string,
+	[JSON_INTEGER] = append_integer,
+	[JSON_REAL] = append_real,
+	[JSON_TRUE] = append_bool,
+	[JSON_FALSE] = append_bool,
+	[JSON_NULL] = append_null,
+};
+
+static int append(struct walk *walk, bson_t *bson, const char *key, const json_t *json)
+{
+	return appenders[json_typeof(json)](walk, bson, key, (int)strlen(key), json);
+}
+
+static int fill_object(struct walk *walk, const json_t *json, bson_t *bson)
+{
+	/* jansson's iterators take no const, but change nothing. */
+	json_t *object = (json_t *)json;
+
+	for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at)) {
+		const char *key = json_object_iter_key(at);
+		int r = check_key(walk, key);
+		if (r == 0)
+			r = append(walk, bson, key, json_object_iter_value(at));
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int fill_array(struct walk *walk, const json_t *json, bson_t *bson)
+{
+	for (size_t i = 0; i < json_array_size(json); i++) {
+		char key[DIGITS_MAX];
+		(void)snprintf(key, sizeof(key), "%zu", i);
+		int r = append(walk, bson, key, json_array_get(json, i));
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int fill(struct walk *walk, const json_t *json, bson_t *bson)
+{
+	if (walk->depth > JSON_DEPTH_LIMIT)
+		return -E2BIG;
+	walk->depth++;
+	int r = json_is_array(json) ? fill_array(walk, json, bson) : fill_object(walk, json, bson);
+	walk->depth--;
+	return r;
+}
+
+int bson_from_json(
+	const json_t *json, enum bson_keys keys, bson_t *ret_bson, char ret_why[BSON_WHY_SIZE])
+{
+	struct walk walk = {.keys = keys, .why = ret_why};
+
+	if (!json)
+		return 0;
+	(void)snprintf(ret_why, BSON_WHY_SIZE, "too large");
+	return fill(&walk, json, ret_bson);
+}

@@ -1,0 +1,191 @@
+/*
+ * exec_config: see exec_config.h. Called by h_exec.c. Invariant: what a client sends is in none of it; it goes to the
+ * program's standard input only.
+ */
+#include "host/exec_config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "host/task.h"
+
+#define UMASK_MAX 0777
+#define NICE_MAX  20
+#define PATH_LINE "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define LANG_LINE "LANG=C.UTF-8"
+
+#define FIELD(f) offsetof(struct exec_config, f)
+
+const struct setting exec_config_settings[EXEC_CONFIG_SETTINGS] = {
+	{"command", SETTING_TEXT, FIELD(command), 0},
+	{"stdin", SETTING_TEXT, FIELD(standard_input), 0},
+	{"environment", SETTING_TEXT, FIELD(environment), 0},
+	{"working_directory", SETTING_TEXT, FIELD(directory), 0},
+	{"umask", SETTING_U64, FIELD(umask), UMASK_MAX},
+	{"memory_max", SETTING_U64, FIELD(memory_max_bytes), 0},
+	{"cpu_time", SETTING_U64, FIELD(cpu_time_us), 0},
+	{"file_size_max", SETTING_U64, FIELD(file_size_max_bytes), 0},
+	{"open_files_max", SETTING_U64, FIELD(open_files_max), 0},
+	{"nice", SETTING_I64, FIELD(nice), NICE_MAX},
+};
+
+/* What the program makes is its own user's business, unless the configuration says more. */
+const struct exec_config exec_config_defaults = {.umask = 077};
+
+void exec_config_free_words(struct words *words)
+{
+	for (size_t i = 0; i < words->n; i++)
+		free(words->at[i]);
+	free(words->at);
+	*words = (struct words){NULL, 0};
+}
+
+/* Takes the word, also when it fails; NULL: -ENOMEM. */
+static int add_word(struct words *words, char *word)
+{
+	char **at = word ? realloc(words->at, (words->n + 2) * sizeof(*at)) : NULL;
+
+	if (!at) {
+		free(word);
+		return -ENOMEM;
+	}
+	at[words->n++] = word;
+	at[words->n] = NULL;
+	words->at = at;
+	return 0;
+}
+
+static int add_printf(struct words *words, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static int add_printf(struct words *words, const char *fmt, ...)
+{
+	va_list args;
+	char *word;
+
+	va_start(args, fmt);
+	int n = vasprintf(&word, fmt, args);
+	va_end(args);
+	return add_word(words, n < 0 ? NULL : word);
+}
+
+static int split(const char *text, struct words *ret_words)
+{
+	int r = 0;
+
+	while (text && r == 0) {
+		char *word;
+		r = str_next_word(&text, &word);
+		if (r == 0)
+			r = add_word(ret_words, word);
+	}
+	return r == -ENOENT ? 0 : r;
+}
+
+static int refuse(char *ret_why, const char *why)
+{
+	(void)snprintf(ret_why, SETTING_WHY_SIZE, "%s", why);
+	return -EINVAL;
+}
+
+int exec_config_start(struct offer *offer, char ret_why[SETTING_WHY_SIZE])
+{
+	struct exec_config *config = offer->config;
+	const char *input = config->standard_input ? config->standard_input : "args";
+
+	config->gets_args = strcmp(input, "args") == 0;
+	int r = split(config->command, &config->argv);
+	if (r == 0)
+		r = split(config->environment, &config->env);
+	if (r == -EINVAL)
+		r = refuse(ret_why, "command or environment: a quote is open");
+	if (r == 0 && (config->argv.n == 0 || config->argv.at[0][0] != '/'))
+		r = refuse(ret_why, "command: needs an absolute path");
+	if (r == 0 && !config->gets_args && strcmp(input, "none") != 0)
+		r = refuse(ret_why, "stdin: args or none");
+	for (size_t i = 0; r == 0 && i < config->env.n; i++) {
+		if (!strchr(config->env.at[i], '=') || config->env.at[i][0] == '=')
+			r = refuse(ret_why, "environment: NAME=value words");
+	}
+	if (r < 0) {
+		exec_config_stop(offer);
+		return r;
+	}
+	offer->registry->needs_spawner = true;
+	return 0;
+}
+
+void exec_config_stop(struct offer *offer)
+{
+	struct exec_config *config = offer->config;
+
+	exec_config_free_words(&config->argv);
+	exec_config_free_words(&config->env);
+}
+
+/* The monotonic deadline on the calendar, as it is now. */
+static int add_deadline(struct words *env, uint64_t deadline_us)
+{
+	uint64_t wall_us = clock_wall_us() + deadline_us - clock_now_us();
+
+	return add_printf(env, "WORKPOOL_DEADLINE=%" PRIu64 ".%06" PRIu64, wall_us / US_PER_SEC,
+		wall_us % US_PER_SEC);
+}
+
+/* The task's id comes first: reaper.c tells by it whose descendant a process is. */
+static int make_env(const struct exec_config *config, const struct work *task, struct words *env)
+{
+	int r = add_printf(env, "WORKPOOL_TASK_ID=%" PRIu64, task_id(task));
+
+	if (r == 0)
+		r = add_printf(env, "WORKPOOL_ATTEMPT=%" PRIu32, task_attempt(task));
+	if (r == 0)
+		r = add_printf(env, "WORKPOOL_WORKER=%" PRIu32, task_worker(task));
+	if (r == 0 && task_deadline_us(task) > 0)
+		r = add_deadline(env, task_deadline_us(task));
+	static const char *const lines[] = {PATH_LINE, LANG_LINE};
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(lines); i++) {
+		size_t name = strcspn(lines[i], "=") + 1;
+		bool is_configured = false;
+
+		for (size_t k = 0; k < config->env.n; k++)
+			is_configured |= strncmp(config->env.at[k], lines[i], name) == 0;
+		if (!is_configured)
+			r = add_printf(env, "%s", lines[i]);
+	}
+	for (size_t i = 0; r == 0 && i < config->env.n; i++)
+		r = add_printf(env, "%s", config->env.at[i]);
+	return r;
+}
+
+int exec_config_order(const struct exec_config *config, const struct work *task,
+	const char *directory, struct words *ret_env, struct spawn_order *ret_order)
+{
+	struct words env = {NULL, 0};
+	uint64_t cpu_seconds = (config->cpu_time_us + US_PER_SEC - 1) / US_PER_SEC;
+
+	int r = make_env(config, task, &env);
+	if (r < 0) {
+		exec_config_free_words(&env);
+		return r;
+	}
+	bool is_scratch = !config->directory || *config->directory == '\0';
+	*ret_env = env;
+	*ret_order = (struct spawn_order){
+		.argv = (const char *const *)config->argv.at,
+		.env = (const char *const *)env.at,
+		.directory = is_scratch ? directory : config->directory,
+		.is_scratch = is_scratch,
+		.umask = (uint32_t)config->umask,
+		.nice = (int32_t)config->nice,
+		.limits = {[SPAWN_MEMORY] = config->memory_max_bytes,
+			[SPAWN_CPU_SECONDS] = cpu_seconds,
+			[SPAWN_FILE_SIZE] = config->file_size_max_bytes,
+			[SPAWN_OPEN_FILES] = config->open_files_max},
+	};
+	return 0;
+}

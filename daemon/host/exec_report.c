@@ -1,0 +1,119 @@
+/*
+ * exec_report: see exec_report.h. Called by h_exec.c.
+ * Invariant: the result always fits into a message: output that grows too much as JSON (a control character takes six
+ * bytes) is kept shorter; its own "_bytes" tells how much there was.
+ */
+#include "host/exec_report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+
+#define REPORT_LIMIT                                                                               \
+	(HOSTMSG_LIMIT - 4096u) /* leaves room for the DONE, the sentence, and both their frames */
+
+static uint64_t us_of(struct timeval time)
+{
+	return (uint64_t)time.tv_sec * US_PER_SEC + (uint64_t)time.tv_usec;
+}
+
+/* ,"name":"text","name_bytes":n with at most max bytes of the text; a character that the cut has hurt is left out. */
+static int put_output(struct buf *json, const char *name, const struct capture *capture, size_t max)
+{
+	struct view text = buf_view(&capture->kept);
+	bool is_cut = text.len > max || capture->total_bytes > text.len;
+
+	if (text.len > max)
+		text.len = max;
+	for (size_t i = 0;
+		is_cut && i < 3 && text.len > 0 && (text.data[text.len - 1] & 0xc0) == 0x80; i++)
+		text.len--;
+	if (is_cut && text.len > 0 && (text.data[text.len - 1] & 0x80) != 0)
+		text.len--;
+	int r = buf_printf(json, ",\"%s\":", name);
+	if (r == 0)
+		r = buf_append_json_string(json, text.data ? text.data : "", text.len);
+	if (r == 0)
+		r = buf_printf(json, ",\"%s_bytes\":%" PRIu64, name, capture->total_bytes);
+	return r;
+}
+
+static int put_report(struct buf *json, const struct child *child, const struct capture *out,
+	const struct capture *err, size_t max)
+{
+	int status = child->status;
+
+	int r = WIFSIGNALED(status) ? buf_printf(json, "{\"signal\":%d", WTERMSIG(status))
+				    : buf_printf(json, "{\"exit\":%d", WEXITSTATUS(status));
+	if (r == 0)
+		r = put_output(json, "stdout", out, max);
+	if (r == 0)
+		r = put_output(json, "stderr", err, max);
+	if (r < 0)
+		return r;
+	return buf_printf(json,
+		",\"user_us\":%" PRIu64 ",\"system_us\":%" PRIu64 ",\"max_rss_bytes\":%" PRIu64 "}",
+		us_of(child->usage.ru_utime), us_of(child->usage.ru_stime),
+		(uint64_t)child->usage.ru_maxrss * 1024);
+}
+
+static int make_report(struct buf *json, const struct child *child, const struct capture *out,
+	const struct capture *err)
+{
+	size_t max = REPORT_LIMIT;
+	int r;
+
+	do {
+		buf_truncate(json, 0);
+		r = put_report(json, child, out, err, max);
+		max /= 2;
+	} while (r == -EMSGSIZE && max > 0);
+	return r;
+}
+
+static void set_end(
+	const struct child *child, struct buf *json, bool cancelled, struct result *result)
+{
+	int status = child->status;
+	char sentence[64];
+
+	if (cancelled) {
+		result_cancel(result, buf_view(json));
+	} else if (WIFSIGNALED(status)) {
+		const char *name = sigabbrev_np(WTERMSIG(status));
+		(void)snprintf(sentence, sizeof(sentence),
+			"the program was ended by signal %d (%s)", WTERMSIG(status),
+			name ? name : "?");
+		result_fail_with(result, "signal", buf_view(json), sentence);
+	} else if (WEXITSTATUS(status) != 0) {
+		(void)snprintf(sentence, sizeof(sentence), "the program ended with status %d",
+			WEXITSTATUS(status));
+		result_fail_with(result, "exit", buf_view(json), sentence);
+	} else {
+		result_ok_buf(result, json);
+	}
+}
+
+void exec_report_set(const struct child *child, const struct capture *out,
+	const struct capture *err, bool cancelled, struct result *result)
+{
+	struct buf json;
+
+	if (child->state == CHILD_FAILED) {
+		result_fail(result, "start", "the program cannot be started: %s: %s", child->step,
+			strerror(child->error));
+		return;
+	}
+	buf_init(&json, REPORT_LIMIT);
+	int r = make_report(&json, child, out, err);
+	if (r == 0)
+		set_end(child, &json, cancelled, result);
+	else
+		result_fail(result, "failed",
+			"the program ended, but its output cannot be told: %s", strerror(-r));
+	buf_done(&json);
+}

@@ -1,0 +1,80 @@
+/*
+ * handler: what a task can be run by. A `struct handler` is a kind (noop, exec, mongodb …): code and a table of
+ * parameters, constant, one line in handlers.def. A `struct offer` is a kind with a name and settings: what the
+ * daemon may name in a RUN. Offers are made at the start, before the first thread, and never change afterwards,
+ * so that every thread reads them without a lock.
+ */
+#ifndef WORKPOOL_HOST_HANDLER_H
+#define WORKPOOL_HOST_HANDLER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/tailq.h"
+#include "host/setting.h"
+#include "wire/param.h"
+
+struct mongo;
+struct offer;
+struct result;
+struct spawner;
+struct work;
+
+struct handler {
+	const char *name; /* a built-in handler's name, else the type of the configuration */
+	const char *text; /* one line for people, no full stop */
+	const struct param *params; /* all that a task's args may hold, if `checked` */
+	size_t n_params;
+	bool checked;
+	bool builtin; /* offered under its own name without being configured */
+	bool quick; /* never waits for anything: run at once by whoever reads, without waking a thread */
+	const struct setting *settings; /* for start() */
+	size_t n_settings;
+	size_t config_bytes;  /* of the struct that `settings` fill … */
+	const void *defaults; /* … which begins as a copy of this; NULL: as zeros */
+	/* Checks *offer->config and opens what is needed; may set the offer's params. -errno and a sentence. NULL: nothing. */
+	int (*start)(struct offer *offer, char ret_why[SETTING_WHY_SIZE]);
+	void (*stop)(struct offer *offer);                     /* of a started one; NULL: nothing */
+	void (*run)(struct work *task, struct result *result); /* any thread; sets the result */
+	/* Asks a running task to end; called with the lock of work.c held: never waits. NULL: run() looks for itself. */
+	void (*cancel)(struct work *task);
+};
+
+struct offer {
+	const struct handler *handler; /* borrows: constant */
+	struct registry *registry;     /* borrows: owns us */
+	char *name;                    /* owns */
+	const char *text;              /* borrows: constant */
+	const struct param *params;    /* borrows: constant, or part of config */
+	size_t n_params;
+	bool checked;
+	bool started;
+	uint64_t max_output_bytes; /* of one result; never above the daemon's own */
+	uint64_t kill_after_us;
+	void *config;            /* owns: config_bytes of the handler */
+	TAILQ_ENTRY(offer) link; /* in: registry->offers */
+};
+
+TAILQ_HEAD(mongo_list, mongo);
+
+struct registry {
+	TAILQ_HEAD(, offer) offers;
+	uint64_t max_output_bytes; /* the daemon's bound for every handler */
+	struct spawner *spawner;   /* borrows: lives as long as the host */
+	bool needs_spawner;
+	struct mongo_list mongos; /* owns: what the offers of type mongodb share */
+};
+
+/* With the built-in handlers. -ENOMEM. */
+int handler_init(
+	struct registry *registry, uint64_t max_output_bytes, struct spawner *spawner) MUST_CHECK;
+void handler_done(struct registry *registry);
+/* One HANDLER message. -EINVAL: ret_why is a sentence without secrets; -ENOMEM. */
+int handler_add(struct registry *registry, struct view name, struct view type, struct view settings,
+	char ret_why[SETTING_WHY_SIZE]) MUST_CHECK;
+/* NULL: not offered. */
+const struct offer *handler_find(const struct registry *registry, struct view name);
+
+#endif

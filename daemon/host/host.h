@@ -1,0 +1,23 @@
+/*
+ * host: the program's root and its order of starting: signals, spawner, set-up, threads, until the daemon ends it.
+ */
+#ifndef WORKPOOL_HOST_HOST_H
+#define WORKPOOL_HOST_HOST_H
+
+#include "host/handler.h"
+#include "host/link.h"
+#include "host/spawner.h"
+#include "host/work.h"
+
+struct host {
+	struct link link;
+	struct registry registry;
+	struct spawner spawner;
+	struct work_pool workers;
+	uint32_t n_workers; /* as SETUP says */
+};
+
+/* Serves the daemon at the other end of `fd` until that ends; the process must have one thread. Does not return. */
+void host_run(int fd) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,338 @@
+/*
+ * reaper: see reaper.h. Called by spawner_open() in the forked process; shares no memory with the host.
+ * A child is a direct child of this process with a session of its own; what it leaves behind is a member of its process
+ * group, or has left that and comes to this process as an orphan (subreaper). The first are KILLed with the group while
+ * the dead child still holds the group's number; an orphan is KILLed unless its environment names a child that still
+ * runs. Signals go to children that were not reaped yet, so a number never means somebody else.
+ * Invariants: every START gets STARTED and then ENDED, or FAILED; descriptors that came with a message are closed in the
+ * same turn; a message that is none changes nothing.
+ */
+#include "host/reaper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/idmap.h"
+#include "base/log.h"
+#include "base/tailq.h"
+#include "host/birth.h"
+#include "host/scratch.h"
+#include "host/spawnmsg.h"
+
+#define ENVIRON_BYTES (256u * 1024) /* of an orphan, that are looked at */
+#define ORPHANS_BYTES (1024u * 1024)
+#define END_TRIES     200 /* of END_STEP_MS, for the end of all children */
+#define END_STEP_MS   10
+
+/* One child that runs. */
+struct kid {
+	uint64_t id;
+	pid_t pid;
+	char *scratch;         /* owns: a directory to remove if the host is gone; NULL: none */
+	TAILQ_ENTRY(kid) link; /* in: reaper->kids */
+	char mark[];           /* "NAME=value": the first of its environment */
+};
+
+struct reaper {
+	int fd;
+	int signal_fd;
+	bool is_ending;             /* the host is gone */
+	TAILQ_HEAD(, kid) kids;     /* owns */
+	struct idmap by_id, by_pid; /* borrow */
+	char packet[SPAWNMSG_LIMIT];
+	char *words[SPAWNMSG_WORDS + 2];
+};
+
+static void answer(struct reaper *reaper, const struct spawn_reply *reply)
+{
+	/* The host is gone: the next receive says so. */
+	IGNORE(spawnmsg_send(reaper->fd, reply, sizeof(*reply), NULL));
+}
+
+static void answer_failed(struct reaper *reaper, uint64_t id, enum spawn_step step, int error)
+{
+	struct spawn_reply reply;
+
+	memset(&reply, 0, sizeof(reply));
+	reply.id = id;
+	reply.what = SPAWN_FAILED;
+	reply.step = step;
+	reply.error = error;
+	answer(reaper, &reply);
+}
+
+/* Both maps, or none. */
+static int add_kid(struct reaper *reaper, struct kid *kid)
+{
+	int r = idmap_add(&reaper->by_id, kid->id, kid);
+
+	if (r < 0)
+		return r;
+	r = idmap_add(&reaper->by_pid, (uint64_t)kid->pid, kid);
+	if (r < 0)
+		(void)idmap_remove(&reaper->by_id, kid->id);
+	else
+		TAILQ_INSERT_TAIL(&reaper->kids, kid, link);
+	return r;
+}
+
+static int start_kid(struct reaper *reaper, const struct spawn_head *head, char **argv, char **env,
+	const char *directory, const int fds[SPAWN_FDS], pid_t *ret_pid, enum spawn_step *ret_step)
+{
+	*ret_step = STEP_REQUEST;
+	if (fds[SPAWN_FDS - 1] < 0 || head->id == 0)
+		return -EBADF;
+	if (idmap_find(&reaper->by_id, head->id))
+		return -EEXIST;
+	if (reaper->by_id.len >= REAPER_CHILDREN_MAX)
+		return -EAGAIN;
+	size_t mark = strlen(env[0]) + 1;
+	auto_free struct kid *kid = malloc(sizeof(*kid) + mark);
+	if (!kid)
+		return -ENOMEM;
+	kid->id = head->id;
+	memcpy(kid->mark, env[0], mark);
+	auto_free char *scratch = head->is_scratch ? strdup(directory) : NULL;
+	if (head->is_scratch && !scratch)
+		return -ENOMEM;
+	int r = birth_start(head, argv, env, directory, fds, &kid->pid, ret_step);
+	if (r < 0)
+		return r;
+	r = add_kid(reaper, kid);
+	if (r < 0) {
+		(void)kill(-kid->pid, SIGKILL); /* not reaped yet: the number is its own */
+		(void)waitpid(kid->pid, NULL, 0);
+		return r;
+	}
+	kid->scratch = take(scratch);
+	*ret_pid = take(kid)->pid;
+	return 0;
+}
+
+static void take_message(struct reaper *reaper, size_t len, const int fds[SPAWN_FDS])
+{
+	struct spawn_head head;
+	char **argv, **env, *directory;
+	enum spawn_step step;
+	pid_t pid = 0;
+
+	if (spawnmsg_unpack(reaper->packet, len, &head, reaper->words, &argv, &env, &directory) <
+		0) {
+		log_error("spawner_message", "a message of %zu bytes that is none", len);
+		return;
+	}
+	if (head.type == SPAWNMSG_SIGNAL) {
+		const struct kid *kid = idmap_find(&reaper->by_id, head.id);
+		if (kid && head.signal < NSIG)
+			(void)kill(-kid->pid, (int)head.signal);
+		return;
+	}
+	int r = start_kid(reaper, &head, argv, env, directory, fds, &pid, &step);
+	if (r < 0) {
+		answer_failed(reaper, head.id, step, -r);
+		return;
+	}
+	struct spawn_reply reply;
+	memset(&reply, 0, sizeof(reply));
+	reply.id = head.id;
+	reply.what = SPAWN_STARTED;
+	reply.pid = pid;
+	answer(reaper, &reply);
+}
+
+/* false: the host is gone. */
+static bool receive(struct reaper *reaper)
+{
+	int fds[SPAWN_FDS];
+	ssize_t n = spawnmsg_receive(reaper->fd, reaper->packet, sizeof(reaper->packet), fds);
+
+	if (n > 0)
+		take_message(reaper, (size_t)n, fds);
+	else if (n < 0)
+		log_error(
+			"spawner_message", "a message that cannot be taken: %s", strerror((int)-n));
+	for (size_t i = 0; i < SPAWN_FDS; i++)
+		fds[i] = fd_close(fds[i]);
+	return n > 0 || n == -EBADMSG || n == -ENOBUFS || n == -ENOMEM;
+}
+
+/* Whole text of a file in /proc, with a NUL; NULL: cannot be read. The caller frees it. */
+static char *read_proc(const char *path, size_t limit, size_t *ret_len)
+{
+	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *text;
+
+	return fd >= 0 && fd_read_all(fd, limit, &text, ret_len) == 0 ? text : NULL;
+}
+
+static bool has_kid_with_mark(const struct reaper *reaper, const char *mark)
+{
+	const struct kid *kid;
+
+	TAILQ_FOREACH (kid, &reaper->kids, link) {
+		if (strcmp(kid->mark, mark) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether the orphan belongs to a child that still runs. Whoever hides its environment does not. */
+static bool is_wanted(const struct reaper *reaper, pid_t pid)
+{
+	char path[64];
+	size_t len;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
+	auto_free char *env = read_proc(path, ENVIRON_BYTES, &len);
+	if (!env)
+		return false;
+	for (const char *at = env; at < env + len; at += strlen(at) + 1) {
+		if (has_kid_with_mark(reaper, at))
+			return true;
+	}
+	return false;
+}
+
+/* KILLs orphans that no running child can lay claim to. Without CONFIG_PROC_CHILDREN in the kernel: none is found. */
+static void kill_orphans(const struct reaper *reaper)
+{
+	char path[64];
+	size_t len;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	auto_free char *list = read_proc(path, ORPHANS_BYTES, &len);
+	for (char *at = list, *end; at && *at; at = end) {
+		pid_t pid = (pid_t)strtol(at, &end, 10);
+		if (end == at || pid <= 0)
+			break;
+		if (!idmap_find(&reaper->by_pid, (uint64_t)pid) && !is_wanted(reaper, pid))
+			(void)kill(pid, SIGKILL);
+		end += strspn(end, " \n");
+	}
+}
+
+static void reap(struct reaper *reaper, pid_t pid)
+{
+	struct kid *kid = idmap_remove(&reaper->by_pid, (uint64_t)pid);
+	struct spawn_reply reply;
+	int status;
+
+	memset(&reply, 0, sizeof(reply));
+	if (kid)
+		(void)kill(-pid,
+			SIGKILL); /* what is left of its group, while it still holds the number */
+	(void)wait4(pid, &status, 0, &reply.usage);
+	if (!kid)
+		return;
+	(void)idmap_remove(&reaper->by_id, kid->id);
+	TAILQ_REMOVE(&reaper->kids, kid, link);
+	kill_orphans(reaper);
+	reply.id = kid->id;
+	reply.what = SPAWN_ENDED;
+	reply.status = status;
+	if (reaper->is_ending)
+		scratch_remove(kid->scratch);
+	else
+		answer(reaper, &reply);
+	free(kid->scratch);
+	free(kid);
+}
+
+/* All that have ended; false: there are no children at all. */
+static bool reap_all(struct reaper *reaper)
+{
+	bool was_orphan = false;
+
+	for (;;) {
+		siginfo_t info = {0};
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+			return false;
+		if (info.si_pid == 0)
+			break;
+		was_orphan |= !idmap_find(&reaper->by_pid, (uint64_t)info.si_pid);
+		reap(reaper, info.si_pid);
+	}
+	if (was_orphan) /* its own children are ours now */
+		kill_orphans(reaper);
+	return true;
+}
+
+/* The host is gone: so is everything that it started. */
+static void end_all(struct reaper *reaper)
+{
+	const struct kid *kid;
+
+	reaper->is_ending = true;
+	TAILQ_FOREACH (kid, &reaper->kids, link)
+		(void)kill(-kid->pid, SIGKILL);
+	for (int i = 0; i < END_TRIES && reap_all(reaper); i++) {
+		struct pollfd p = {.fd = reaper->signal_fd, .events = POLLIN};
+		struct signalfd_siginfo info;
+
+		kill_orphans(reaper);
+		if (poll(&p, 1, END_STEP_MS) > 0)
+			(void)!read(reaper->signal_fd, &info, sizeof(info));
+	}
+}
+
+/* Nothing of the host's but its log, and 0 to 2 open, so that no descriptor that comes later is one of them. */
+static int prepare(struct reaper *reaper)
+{
+	sigset_t chld;
+
+	for (int i = 0; i < 3; i++) {
+		if (fcntl(i, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+			return -errno;
+	}
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return -errno;
+	(void)prctl(PR_SET_NAME, "workpool-spawn");
+	(void)sigemptyset(&chld);
+	(void)sigaddset(&chld, SIGCHLD);
+	if (sigprocmask(SIG_SETMASK, &chld, NULL) < 0)
+		return -errno;
+	reaper->signal_fd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
+	return reaper->signal_fd < 0 ? -errno : 0;
+}
+
+void reaper_run(int fd)
+{
+	static struct reaper reaper; /* static: large for a stack */
+
+	reaper.fd = fd;
+	TAILQ_INIT(&reaper.kids);
+	idmap_init(&reaper.by_id);
+	idmap_init(&reaper.by_pid);
+	int r = prepare(&reaper);
+	if (r < 0) {
+		log_error("spawner_start", "the spawner cannot start: %s", strerror(-r));
+		_exit(1);
+	}
+	struct pollfd fds[] = {
+		{.fd = fd, .events = POLLIN}, {.fd = reaper.signal_fd, .events = POLLIN}};
+	for (bool is_up = true; is_up;) {
+		struct signalfd_siginfo info;
+
+		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+			break;
+		if (fds[1].revents != 0) {
+			(void)!read(reaper.signal_fd, &info, sizeof(info));
+			(void)reap_all(&reaper);
+		}
+		if (fds[0].revents != 0)
+			is_up = receive(&reaper);
+	}
+	end_all(&reaper);
+	log_flush();
+	_exit(0);
+}

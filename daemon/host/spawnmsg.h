@@ -1,0 +1,108 @@
+/*
+ * spawnmsg: what host and spawner process say to each other, one message a packet (SOCK_SEQPACKET).
+ *
+ *   host -> spawner   START   struct spawn_head, then argv, environment, directory as NUL-terminated strings;
+ *                             with it (SCM_RIGHTS) the child's descriptors 0, 1, 2
+ *                     SIGNAL  struct spawn_head alone
+ *   spawner -> host   struct spawn_reply
+ *
+ * Both ends are one program on one machine, so the structs travel as they are. Pure but for the two calls that
+ * receive and send.
+ */
+#ifndef WORKPOOL_HOST_SPAWNMSG_H
+#define WORKPOOL_HOST_SPAWNMSG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "base/mem.h"
+
+#define SPAWNMSG_LIMIT (64u * 1024) /* bytes of one message */
+#define SPAWNMSG_WORDS 1024u        /* argv and environment together, at most */
+#define SPAWN_FDS      3
+
+enum spawn_limit {
+	SPAWN_MEMORY,
+	SPAWN_CPU_SECONDS,
+	SPAWN_FILE_SIZE,
+	SPAWN_OPEN_FILES,
+	SPAWN_LIMITS
+};
+
+/* What is to be started. */
+struct spawn_order {
+	const char *const *argv; /* borrows: NULL-terminated; argv[0] is the absolute path */
+	const char *const *
+		env; /* borrows: NULL-terminated; env[0] tells this child's descendants from all others */
+	const char *directory; /* borrows: "" means "/" */
+	bool is_scratch; /* the directory goes with the child: removed by the spawner if the host cannot */
+	uint32_t umask;
+	int32_t nice;
+	uint64_t limits[SPAWN_LIMITS]; /* 0: none */
+};
+
+enum spawnmsg_type { SPAWNMSG_START = 1, SPAWNMSG_SIGNAL };
+
+struct spawn_head {
+	uint32_t type; /* enum spawnmsg_type */
+	uint32_t n_argv;
+	uint32_t n_env;
+	uint32_t signal; /* SPAWNMSG_SIGNAL */
+	uint64_t id;
+	uint32_t umask;
+	int32_t nice;
+	uint64_t is_scratch;
+	uint64_t limits[SPAWN_LIMITS];
+};
+
+enum spawn_what { SPAWN_STARTED = 1, SPAWN_FAILED, SPAWN_ENDED };
+
+/* Where a start can fail; the names are spawnmsg_step()'s. */
+enum spawn_step {
+	STEP_REQUEST,
+	STEP_VFORK,
+	STEP_SETSID,
+	STEP_PRCTL,
+	STEP_DUP2,
+	STEP_CLOSE,
+	STEP_SETRLIMIT,
+	STEP_NICE,
+	STEP_CHDIR,
+	STEP_EXECVE,
+	STEPS
+};
+
+struct spawn_reply {
+	uint64_t id;
+	uint32_t what;  /* enum spawn_what */
+	int32_t pid;    /* SPAWN_STARTED */
+	uint32_t step;  /* SPAWN_FAILED: enum spawn_step */
+	int32_t error;  /* SPAWN_FAILED: errno */
+	int32_t status; /* SPAWN_ENDED */
+	struct rusage usage;
+};
+
+const char *spawnmsg_step(uint32_t step); /* "execve"; "?" for what is none */
+
+/* The bytes of a START in ret_data (SPAWNMSG_LIMIT bytes): -E2BIG. */
+int spawnmsg_pack_start(
+	uint64_t id, const struct spawn_order *order, char *ret_data, size_t *ret_len) MUST_CHECK;
+/*
+ * A packet's parts, which point into `data`; ret_words has room for SPAWNMSG_WORDS + 2 pointers: argv, NULL, environment,
+ * NULL. -EBADMSG.
+ */
+int spawnmsg_unpack(char *data, size_t len, struct spawn_head *ret_head, char **ret_words,
+	char ***ret_argv, char ***ret_env, char **ret_directory) MUST_CHECK;
+
+/* One packet, waiting for room. fds may be NULL. -errno. */
+int spawnmsg_send(int fd, const void *data, size_t len, const int fds[SPAWN_FDS]) MUST_CHECK;
+/*
+ * One packet, waiting for it. ret_fds: close-on-exec, -1 where none came; they are the caller's also when the packet
+ * is bad. The length; 0: the other side is gone; -EBADMSG: too long; -errno.
+ */
+ssize_t spawnmsg_receive(int fd, void *ret_data, size_t size, int ret_fds[SPAWN_FDS]) MUST_CHECK;
+
+#endif

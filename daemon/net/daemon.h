@@ -1,0 +1,75 @@
+/*
+ * daemon: the one root. Made in main.c, passed down; there are no other globals but the log level.
+ */
+#ifndef WORKPOOL_NET_DAEMON_H
+#define WORKPOOL_NET_DAEMON_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/tailq.h"
+#include "config/settings.h"
+#include "core/board.h"
+#include "store/store.h"
+#include "wire/hostmsg.h"
+
+struct access;
+struct daemon;
+struct conn;
+struct hostlink;
+struct listener;
+struct notify;
+struct signals;
+
+TAILQ_HEAD(conn_list, conn);
+TAILQ_HEAD(hostlink_list, hostlink);
+
+/* The way up: who uses net hangs its functions in here before the first turn. */
+struct hooks {
+	/* A message, or why there is none: 0, -EBADMSG, -EMSGSIZE, -ETIME (receive_timeout). */
+	void (*on_message)(struct conn *conn, struct view message, int error);
+	void (*on_conn_gone)(
+		struct conn *conn); /* from sweep(): the last thing that happens to it */
+	/* HELLO, OFFER, PARAM, REFUSED, READY of a host that starts. -errno: the host is given up. */
+	int (*on_hello)(struct hostlink *link, const struct hostmsg *msg);
+	void (*on_host_gone)(struct hostlink *link);
+	void (*on_sweep)(struct daemon *daemon); /* the turn's last step: frees what died in it */
+};
+
+struct daemon {
+	const struct settings *settings; /* owns */
+	struct board *board;             /* owns */
+	struct store *store;             /* owns */
+	struct event_base *base;         /* owns */
+	struct event *timer;             /* owns: the one timer, armed for deadline_next() */
+	uint64_t timer_at_us;            /* what it is armed for; UINT64_MAX: not */
+	uint64_t now_us;                 /* CLOCK_MONOTONIC, read once a turn */
+	uint64_t started_wall_us, started_us;
+	struct hooks hooks;
+	void *api;                 /* owns: api's own root (api/api.h) */
+	struct access *access;     /* owns */
+	struct listener *listener; /* owns */
+	struct signals *signals;   /* owns */
+	struct notify *notify;     /* owns */
+	struct conn_list conns;    /* owns */
+	struct conn_list
+		flush; /* have something to write, or are to be looked at, at the end of the turn */
+	struct conn_list ready; /* have whole messages in hand: the next turn does not sleep */
+	struct conn_list gone;  /* freed by sweep() */
+	uint64_t n_conns, n_refused_conns;
+	struct hostlink_list links; /* owns: one a pool */
+	struct deadline retry;      /* set after a commit that failed */
+	struct deadline stop_limit; /* set while stopping */
+	struct deadline patience;   /* set until the socket is served */
+	int store_error;            /* -errno of the last commit, 0: fine */
+	bool is_serving;            /* the socket is served */
+	bool is_ready;              /* every host was up once */
+	bool is_leaving;            /* all tasks have ended: hosts and clients get their good-bye */
+	bool awake;                 /* the next turn does not sleep */
+	bool done;                  /* leave the loop after this turn */
+	int exit_code;
+};
+
+#endif

@@ -1,0 +1,317 @@
+/*
+ * hostlink: see hostlink.h. Here: life and death of the host, bytes in and out; linkmsg.c has what the messages mean.
+ */
+#include "net/hostlink.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "net/daemon.h"
+#include "net/linkmsg.h"
+#include "net/spawn.h"
+
+#define READ_BYTES (64u * 1024)
+#define LASTED_US  US_PER_SEC /* a host that was up so long did not fail at its start */
+#define PAUSE_MIN_US                                                                               \
+	(100 * US_PER_MS) /* before the second start in a row that failed, doubling … */
+#define PAUSE_MAX_US   (5 * US_PER_SEC)  /* … up to this */
+#define START_LIMIT_US (10 * US_PER_SEC) /* from its start until READY */
+
+static const char *const state_names[] = {"down", "starting", "up"};
+
+static void hostlink_on_read(evutil_socket_t fd, short what, void *arg);
+static void hostlink_on_write(evutil_socket_t fd, short what, void *arg);
+
+const char *hostlink_state_name(const struct hostlink *link)
+{
+	return state_names[link->state];
+}
+
+struct hostlink *hostlink_of(const struct daemon *daemon, const struct pool *pool)
+{
+	struct hostlink *link;
+
+	TAILQ_FOREACH (link, &daemon->links, link)
+		if (link->pool == pool)
+			return link;
+	return NULL;
+}
+
+static void hostlink_drop(struct hostlink *link)
+{
+	if (link->fd < 0)
+		return;
+	(void)event_del(&link->read_event);
+	(void)event_del(&link->write_event);
+	link->daemon->hooks.on_host_gone(link);
+	link->writes = false;
+	link->fd = fd_close(link->fd);
+	buf_done(&link->in);
+	buf_done(&link->out);
+	buf_init(&link->in, HOSTMSG_LIMIT + 8);
+	buf_init(&link->out, SIZE_MAX / 4); /* bounded by what the workers may hold */
+}
+
+/* Restarts at once after a host that lasted, else after a pause that doubles. */
+static void hostlink_plan_restart(struct hostlink *link)
+{
+	struct daemon *daemon = link->daemon;
+	uint64_t pause_us = 0;
+
+	if (daemon->done || link->quits)
+		return;
+	if (link->failures > 0) {
+		unsigned doubled = link->failures < 7 ? link->failures - 1 : 6;
+
+		pause_us = PAUSE_MIN_US << doubled;
+		if (pause_us > PAUSE_MAX_US)
+			pause_us = PAUSE_MAX_US;
+	}
+	link->restarts++;
+	if (deadline_set(&daemon->board->deadlines, &link->restart, daemon->now_us + pause_us) < 0)
+		log_error("no_memory", "no memory to restart the host of pool \"%s\"",
+			link->pool->settings->name);
+}
+
+/* The host is gone, or given up: its tasks end, its process too. */
+static void hostlink_on_gone(struct hostlink *link, const char *why)
+{
+	struct daemon *daemon = link->daemon;
+	bool lasted = link->state == HOSTLINK_UP && daemon->now_us - link->up_us >= LASTED_US;
+	uint32_t n;
+
+	hostlink_drop(link);
+	if (link->pid > 0)
+		(void)kill(link->pid,
+			SIGKILL); /* it is our child and was not waited for: the pid is its own */
+	link->state = HOSTLINK_DOWN;
+	n = board_host_gone(daemon->board, link->pool, link, daemon->now_us);
+	if (link->quits)
+		return;
+	link->failures = lasted ? 0 : link->failures + 1;
+	log_warning("host_gone", "pool \"%s\": its host (pid %d) is gone (%s) with %u tasks in it",
+		link->pool->settings->name, (int)link->pid, why, n);
+	hostlink_plan_restart(link);
+}
+
+/* Due either to start the host again, or because a start took too long. */
+static void hostlink_on_deadline(struct deadline *restart, uint64_t now_us)
+{
+	struct hostlink *link = container_of(restart, struct hostlink, restart);
+
+	(void)now_us;
+	if (link->state == HOSTLINK_STARTING)
+		hostlink_on_gone(link, "it did not get ready");
+	else if (link->state == HOSTLINK_DOWN)
+		hostlink_start(link);
+}
+
+int hostlink_new(struct daemon *daemon, struct pool *pool)
+{
+	struct hostlink *link = calloc(1, sizeof *link);
+
+	if (link == NULL)
+		return -ENOMEM;
+	link->daemon = daemon;
+	link->pool = pool;
+	link->fd = -1;
+	buf_init(&link->in, HOSTMSG_LIMIT + 8);
+	buf_init(&link->out, SIZE_MAX / 4);
+	deadline_init(&link->restart, hostlink_on_deadline);
+	TAILQ_INSERT_TAIL(&daemon->links, link, link);
+	return 0;
+}
+
+void hostlink_free(struct hostlink *link)
+{
+	if (link == NULL)
+		return;
+	TAILQ_REMOVE(&link->daemon->links, link, link);
+	deadline_clear(&link->daemon->board->deadlines, &link->restart);
+	hostlink_drop(link);
+	buf_done(&link->in);
+	buf_done(&link->out);
+	free(link);
+}
+
+void hostlink_start(struct hostlink *link)
+{
+	struct daemon *daemon = link->daemon;
+	char path[4096];
+	int r = link->pid > 0 ? -EBUSY /* the last one was not waited for yet */
+			      : spawn_host(spawn_host_path(path, sizeof path),
+					link->pool->settings->name, &link->pid, &link->fd);
+
+	if (r == 0) {
+		link->state = HOSTLINK_STARTING;
+		(void)event_assign(&link->read_event, daemon->base, link->fd, EV_READ | EV_PERSIST,
+			hostlink_on_read, link);
+		(void)event_assign(&link->write_event, daemon->base, link->fd,
+			EV_WRITE | EV_PERSIST, hostlink_on_write, link);
+		(void)event_add(&link->read_event, NULL);
+		r = linkmsg_setup(link);
+		if (r == 0)
+			r = deadline_set(&daemon->board->deadlines, &link->restart,
+				daemon->now_us + START_LIMIT_US);
+		if (r < 0)
+			hostlink_on_gone(link, strerror(-r));
+		return;
+	}
+	link->failures++;
+	if (r != -EBUSY)
+		log_error("host_start", "pool \"%s\": its host cannot be started: %s: %s",
+			link->pool->settings->name, path, strerror(-r));
+	hostlink_plan_restart(link);
+}
+
+bool hostlink_on_exit(struct daemon *daemon, pid_t pid, int status)
+{
+	struct hostlink *link;
+
+	TAILQ_FOREACH (link, &daemon->links, link) {
+		if (link->pid != pid)
+			continue;
+		if (link->fd >= 0)
+			hostlink_on_gone(link, "it ended");
+		if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
+			log_warning("host_signal",
+				"pool \"%s\": its host (pid %d) was ended by SIG%s",
+				link->pool->settings->name, (int)pid,
+				sigabbrev_np(WTERMSIG(status)));
+		else if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+			log_warning("host_exit",
+				"pool \"%s\": its host (pid %d) ended with status %d",
+				link->pool->settings->name, (int)pid, WEXITSTATUS(status));
+		link->pid = 0;
+		return true;
+	}
+	return false;
+}
+
+static void hostlink_on_write(evutil_socket_t fd, short what, void *arg)
+{
+	struct hostlink *link = arg;
+
+	(void)fd;
+	(void)what;
+	link->touched = true;
+}
+
+/* One read; then all messages that are whole. */
+static void hostlink_on_read(evutil_socket_t fd, short what, void *arg)
+{
+	struct hostlink *link = arg;
+	struct hostmsg msg;
+	size_t room;
+	char *data;
+	ssize_t n;
+	int r;
+
+	(void)what;
+	link->daemon->now_us = clock_now_us();
+	r = buf_reserve(&link->in, READ_BYTES, &data, &room);
+	if (r == -EMSGSIZE)
+		r = buf_reserve(&link->in, 1, &data, &room);
+	if (r < 0) {
+		hostlink_on_gone(link, strerror(-r));
+		return;
+	}
+	n = recv(fd, data, room, 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		hostlink_on_gone(link, n == 0 ? "it died" : strerror(errno));
+		return;
+	}
+	buf_commit(&link->in, (size_t)n);
+	while ((r = hostmsg_unpack(&link->in, &msg)) == 0) {
+		r = linkmsg_take(link, &msg);
+		if (r < 0)
+			break;
+	}
+	if (r != -EAGAIN) {
+		log_error("host_broken",
+			"pool \"%s\": its host sent what makes no sense (%s, %s): it is replaced",
+			link->pool->settings->name, hostmsg_name(msg.type), strerror(-r));
+		hostlink_on_gone(link, "it was given up");
+		return;
+	}
+	buf_release(&link->in);
+}
+
+static void hostlink_flush_one(struct hostlink *link)
+{
+	struct view view = buf_view(&link->out);
+	ssize_t n;
+
+	link->touched = false;
+	if (link->fd < 0)
+		return;
+	if (view.len > 0) {
+		n = send(link->fd, view.data, view.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n > 0)
+			buf_consume(&link->out, (size_t)n);
+		else if (n < 0 && errno != EAGAIN && errno != EINTR)
+			buf_consume(&link->out, view.len); /* it died: the next read says so */
+	}
+	if (link->writes == (buf_len(&link->out) > 0))
+		return;
+	link->writes = !link->writes;
+	if (link->writes)
+		(void)event_add(&link->write_event, NULL);
+	else
+		(void)event_del(&link->write_event);
+}
+
+void hostlink_flush(struct daemon *daemon)
+{
+	struct hostlink *link;
+
+	linkmsg_send_tasks(daemon);
+	TAILQ_FOREACH (link, &daemon->links, link) {
+		linkmsg_send_size(link);
+		if (link->touched)
+			hostlink_flush_one(link);
+	}
+}
+
+void hostlink_quit_all(struct daemon *daemon)
+{
+	struct hostlink *link;
+
+	TAILQ_FOREACH (link, &daemon->links, link) {
+		link->quits = true;
+		deadline_clear(&daemon->board->deadlines, &link->restart);
+		if (link->fd >= 0)
+			linkmsg_send_quit(link);
+	}
+}
+
+void hostlink_kill_all(struct daemon *daemon)
+{
+	struct hostlink *link;
+
+	TAILQ_FOREACH (link, &daemon->links, link) {
+		link->quits = true;
+		deadline_clear(&daemon->board->deadlines, &link->restart);
+		if (link->fd >= 0)
+			hostlink_on_gone(link, "the daemon stops");
+	}
+}
+
+bool hostlink_is_all_gone(const struct daemon *daemon)
+{
+	const struct hostlink *link;
+
+	TAILQ_FOREACH (link, &daemon->links, link)
+		if (link->pid > 0)
+			return false;
+	return true;
+}

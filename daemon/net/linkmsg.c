@@ -1,0 +1,168 @@
+/*
+ * linkmsg: see linkmsg.h.
+ */
+#include "net/linkmsg.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "config/config.h"
+#include "net/daemon.h"
+#include "net/hostlink.h"
+#include "net/ready.h"
+
+/* Out of memory here means that the host is not told something it must know: it is ended, and its successor is told all. */
+static void linkmsg_send(struct hostlink *link, const struct hostmsg *msg)
+{
+	link->touched = true;
+	if (hostmsg_pack(&link->out, msg) == 0)
+		return;
+	log_error("no_memory", "pool \"%s\": no memory for a message to its host: it is replaced",
+		link->pool->settings->name);
+	(void)shutdown(link->fd, SHUT_RDWR); /* the next read finds the end */
+}
+
+int linkmsg_setup(struct hostlink *link)
+{
+	const struct settings *settings = link->daemon->settings;
+	struct buf lines;
+	int r = 0;
+
+	link->told_workers = link->pool->slots.workers;
+	linkmsg_send(link, &(struct hostmsg){.type = HOSTMSG_SETUP,
+				   .setup = {HOSTMSG_VERSION, link->told_workers,
+					   view_of(link->pool->settings->name),
+					   settings->daemon.max_output_bytes}});
+	buf_init(&lines, HOSTMSG_LIMIT / 2);
+	for (size_t i = 0; r == 0 && i < settings->n_handlers; i++) {
+		const struct settings_handler *row = &settings->handlers[i];
+
+		buf_consume(&lines, buf_len(&lines));
+		r = config_write_host_lines(settings, row, &lines);
+		if (r == 0)
+			linkmsg_send(link, &(struct hostmsg){.type = HOSTMSG_HANDLER,
+						   .handler = {view_of(row->name),
+							   view_of(row->type), buf_view(&lines)}});
+	}
+	if (lines.data != NULL)
+		explicit_bzero(lines.data, lines.cap); /* the lines may hold a password */
+	buf_done(&lines);
+	linkmsg_send(link,
+		&(struct hostmsg){.type = HOSTMSG_GO, .go = {(uint32_t)settings->n_handlers}});
+	return r;
+}
+
+static int take_ready(struct hostlink *link, const struct hostmsg *msg)
+{
+	struct daemon *daemon = link->daemon;
+	int r;
+
+	if (link->state != HOSTLINK_STARTING)
+		return -EPROTO;
+	r = daemon->hooks.on_hello(link, msg);
+	if (r < 0)
+		return r;
+	deadline_clear(&daemon->board->deadlines, &link->restart);
+	link->state = HOSTLINK_UP;
+	link->up_us = daemon->now_us;
+	link->was_up = true;
+	slots_up(&link->pool->slots, link);
+	log_info("host_up", "pool \"%s\": its host (pid %d) is up with %u workers",
+		link->pool->settings->name, (int)link->pid, link->pool->slots.workers);
+	ready_check(daemon);
+	return 0;
+}
+
+static int take_done(struct hostlink *link, const struct hostmsg *msg)
+{
+	struct daemon *daemon = link->daemon;
+	struct task *task = board_find_task(daemon->board, msg->done.task);
+	struct result result = {.outcome = msg->done.outcome,
+		.reason = msg->done.reason,
+		.result = msg->done.result};
+	int r;
+
+	/* A host has a word in what it was given, and in nothing else. */
+	if (link->state != HOSTLINK_UP || task == NULL || task->slot == NULL ||
+		task->slot->host != link || task->attempt != msg->done.attempt ||
+		task->slot->id != msg->done.worker || result.outcome == RESULT_CRASHED)
+		return -EPROTO;
+	r = board_finish(daemon->board, msg->done.task, msg->done.attempt, &result, daemon->now_us);
+	if (r == -ENOMEM)
+		log_error("no_memory", "no memory for the result of task %llu: it failed",
+			(unsigned long long)msg->done.task);
+	return r == -ENOMEM ? 0 : r;
+}
+
+static int take_news(struct hostlink *link, const struct hostmsg *msg)
+{
+	if (link->state != HOSTLINK_STARTING)
+		return -EPROTO;
+	if (msg->type == HOSTMSG_HELLO && msg->hello.version != HOSTMSG_VERSION)
+		return -EPROTONOSUPPORT;
+	return link->daemon->hooks.on_hello(link, msg);
+}
+
+/* What a host may say; all else is the daemon's part. */
+static int (*const takers[HOSTMSG_TYPES])(struct hostlink *, const struct hostmsg *) = {
+	[HOSTMSG_HELLO] = take_news,
+	[HOSTMSG_OFFER] = take_news,
+	[HOSTMSG_PARAM] = take_news,
+	[HOSTMSG_REFUSED] = take_news,
+	[HOSTMSG_READY] = take_ready,
+	[HOSTMSG_DONE] = take_done,
+};
+
+int linkmsg_take(struct hostlink *link, const struct hostmsg *msg)
+{
+	return takers[msg->type] != NULL ? takers[msg->type](link, msg) : -EPROTO;
+}
+
+static void send_cancel(struct hostlink *link, const struct task *task)
+{
+	linkmsg_send(link,
+		&(struct hostmsg){.type = HOSTMSG_CANCEL, .cancel = {task->id, task->attempt}});
+}
+
+static void send_run(struct hostlink *link, const struct task *task)
+{
+	uint64_t deadline_us = task->timeout_us > 0 ? task->started_us + task->timeout_us : 0;
+
+	linkmsg_send(
+		link, &(struct hostmsg){.type = HOSTMSG_RUN,
+			      .run = {task->id, task->attempt, task->slot->id, deadline_us,
+				      view_of(task->handler->settings->name), task_args(task)}});
+	if (task->asked)
+		send_cancel(link, task);
+}
+
+void linkmsg_send_size(struct hostlink *link)
+{
+	uint32_t workers = link->pool->slots.workers;
+
+	if (link->fd < 0 || link->quits || link->told_workers == workers)
+		return;
+	link->told_workers = workers;
+	linkmsg_send(link, &(struct hostmsg){.type = HOSTMSG_RESIZE, .resize = {workers}});
+}
+
+void linkmsg_send_tasks(struct daemon *daemon)
+{
+	struct board *board = daemon->board;
+	struct task *task;
+
+	while ((task = board_take_start(board)) != NULL) {
+		linkmsg_send_size(
+			task->slot->host); /* a new worker must be there before its first task */
+		send_run(task->slot->host, task);
+	}
+	while ((task = board_take_ask(board)) != NULL)
+		send_cancel(task->slot->host, task);
+}
+
+void linkmsg_send_quit(struct hostlink *link)
+{
+	linkmsg_send(link, &(struct hostmsg){.type = HOSTMSG_QUIT});
+}

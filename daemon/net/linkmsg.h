@@ -1,0 +1,24 @@
+/*
+ * linkmsg: what daemon and host say to each other, seen from the daemon: messages to the board and back. hostlink.c has
+ * the bytes.
+ */
+#ifndef WORKPOOL_NET_LINKMSG_H
+#define WORKPOOL_NET_LINKMSG_H
+
+#include "base/mem.h"
+
+struct daemon;
+struct hostlink;
+struct hostmsg;
+
+/* SETUP, every HANDLER, GO. -ENOMEM. */
+int linkmsg_setup(struct hostlink *link) MUST_CHECK;
+/* One message from a host. -EPROTO, -EBADMSG …: it makes no sense, the host is given up. */
+int linkmsg_take(struct hostlink *link, const struct hostmsg *msg) MUST_CHECK;
+/* RUN for every task that was started and settled, CANCEL for every one that is to be ended. */
+void linkmsg_send_tasks(struct daemon *daemon);
+/* RESIZE if the pool's size is not what the host was told. */
+void linkmsg_send_size(struct hostlink *link);
+void linkmsg_send_quit(struct hostlink *link);
+
+#endif

@@ -1,0 +1,17 @@
+/*
+ * ready: from the first turn until the daemon takes calls: every pool's host starts, and the socket is served when all are
+ * up, or after a moment all the same: a daemon whose hosts do not start can still be asked why.
+ */
+#ifndef WORKPOOL_NET_READY_H
+#define WORKPOOL_NET_READY_H
+
+#include "base/mem.h"
+
+struct daemon;
+
+/* Starts a host for every pool. -ENOMEM. */
+int ready_begin(struct daemon *daemon) MUST_CHECK;
+/* A host is up: perhaps it was the last one. */
+void ready_check(struct daemon *daemon);
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * signals: see signals.h. libevent hands them to the loop, so the handlers below are ordinary callbacks.
+ */
+#include "net/signals.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/daemon.h"
+#include "net/hostlink.h"
+#include "net/stop.h"
+
+static void on_stop(evutil_socket_t signal, short what, void *arg)
+{
+	(void)what;
+	stop_by_signal(arg, signal);
+}
+
+static void on_child(evutil_socket_t signal, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+	int status;
+	pid_t pid;
+
+	(void)signal;
+	(void)what;
+	daemon->now_us = clock_now_us();
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (!hostlink_on_exit(daemon, pid, status))
+			log_debug("child", "a process that is no host ended: pid %d", (int)pid);
+}
+
+static const struct {
+	int signal;
+	event_callback_fn fire;
+} rows[] = {
+	{SIGTERM, on_stop},
+	{SIGINT, on_stop},
+	{SIGCHLD, on_child},
+};
+
+struct signals {
+	struct event *events[ARRAY_SIZE(rows)]; /* owns */
+};
+
+int signals_new(struct daemon *daemon, struct signals **ret_signals)
+{
+	struct signals *signals = calloc(1, sizeof *signals);
+
+	if (signals == NULL)
+		return -ENOMEM;
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN); /* a terminal that goes does not end a daemon */
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		signals->events[i] =
+			evsignal_new(daemon->base, rows[i].signal, rows[i].fire, daemon);
+		if (signals->events[i] == NULL || event_add(signals->events[i], NULL) < 0) {
+			signals_free(signals);
+			return -ENOMEM;
+		}
+	}
+	*ret_signals = signals;
+	return 0;
+}
+
+void signals_free(struct signals *signals)
+{
+	if (signals == NULL)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (signals->events[i] != NULL)
+			event_free(signals->events[i]);
+	free(signals);
+}

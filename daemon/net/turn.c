@@ -1,0 +1,82 @@
+/*
+ * turn: one round of the daemon's only loop, and the place to start reading. Bytes come up as calls, calls change the
+ * board in memory, the turn writes the changes down once, and only then do answers and work leave.
+ */
+#include "net/turn.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/sched.h"
+#include "net/conn.h"
+#include "net/daemon.h"
+#include "net/hostlink.h"
+#include "net/notify.h"
+#include "net/stop.h"
+
+#define RETRY_US US_PER_SEC /* after a commit that failed */
+
+/* Sleeps until something arrives, or the next deadline; callbacks read and change the board. */
+static void turn_read(struct daemon *daemon)
+{
+	uint64_t next_us = deadline_next(&daemon->board->deadlines);
+	/* What the last turn's end left behind, a killed host's tasks for one, is not slept on; what a store refused is. */
+	bool sleeps = TAILQ_EMPTY(&daemon->ready) && !daemon->awake &&
+		      (TAILQ_EMPTY(&daemon->board->dirty) || deadline_is_set(&daemon->retry));
+
+	if (next_us != daemon->timer_at_us) {
+		uint64_t wait_us = next_us > clock_now_us() ? next_us - clock_now_us() : 0;
+		struct timeval tv = {
+			(time_t)(wait_us / US_PER_SEC), (suseconds_t)(wait_us % US_PER_SEC)};
+
+		if (next_us == UINT64_MAX)
+			(void)event_del(daemon->timer);
+		else
+			(void)event_add(daemon->timer, &tv);
+		daemon->timer_at_us = next_us;
+	}
+	daemon->awake = false;
+	(void)event_base_loop(daemon->base, EVLOOP_ONCE | (sleeps ? 0 : EVLOOP_NONBLOCK));
+	conn_serve_ready(daemon);
+}
+
+/* Everything of this turn in one transaction: the only place that may block. */
+static void turn_commit(struct daemon *daemon)
+{
+	struct board *board = daemon->board;
+	int r = TAILQ_EMPTY(&board->dirty) ? 0 : store_commit(daemon->store, board);
+
+	if (r == 0) {
+		if (daemon->store_error != 0 && !TAILQ_EMPTY(&board->dirty)) {
+			daemon->store_error = 0;
+			log_notice("store_works", "the store takes writes again");
+		}
+		board_settle(board, daemon->now_us);
+		return;
+	}
+	daemon->store_error = r;
+	log_error("store_failed", "the store refused this turn's changes: %s", strerror(-r));
+	board_undo(board, r);
+	if (deadline_set(&board->deadlines, &daemon->retry, daemon->now_us + RETRY_US) < 0)
+		log_error("no_memory",
+			"no memory to wait for the store: the next message tries it again");
+}
+
+void turn_once(struct daemon *daemon)
+{
+	turn_read(daemon);
+	daemon->now_us = clock_now_us();
+	deadline_run(&daemon->board->deadlines, daemon->now_us);
+	if (sched_run(daemon->board, daemon->now_us) < 0)
+		log_error("no_memory", "no memory to start a task: it waits");
+	turn_commit(daemon);
+	hostlink_flush(daemon);
+	conn_flush(daemon);
+	stop_check(daemon);
+	notify_turn(daemon);
+	conn_sweep(daemon);
+	daemon->hooks.on_sweep(daemon);
+	board_sweep(daemon->board);
+}

@@ -1,0 +1,235 @@
+/*
+ * check_bson: the walk from a client's JSON to BSON: types, nesting, keys that are refused; and what a mongodb handler
+ * says without any server.
+ */
+#include "host_fixture.h"
+
+#include "base/clock.h"
+#include "host/bson.h"
+
+/* The BSON as canonical extended JSON, or the refusal. */
+static void expect(const char *json_text, enum bson_keys keys, int expected, const char *text)
+{
+	char why[BSON_WHY_SIZE] = "", parse_why[JSON_WHY_SIZE] = "";
+	auto_json json_t *json = NULL;
+	bson_t bson;
+
+	ck_assert_msg(json_parse(view_of(json_text), &json, parse_why) == 0, "%s", parse_why);
+	bson_init(&bson);
+	int r = bson_from_json(json, keys, &bson, why);
+	ck_assert_msg(r == expected, "%s: %d, %s", json_text, r, why);
+	if (r == 0) {
+		char *got = bson_as_canonical_extended_json(&bson, NULL);
+		ck_assert_str_eq(got, text);
+		ck_assert(bson_validate(&bson, BSON_VALIDATE_UTF8, NULL));
+		bson_free(got);
+	} else {
+		ck_assert_str_eq(why, text);
+	}
+	bson_destroy(&bson);
+}
+
+START_TEST(test_bson_types)
+{
+	static const struct {
+		const char *json, *bson;
+	} rows[] = {
+		{"{}", "{ }"},
+		{"{\"a\":null,\"b\":true,\"c\":false}",
+			"{ \"a\" : null, \"b\" : true, \"c\" : false }"},
+		{"{\"a\":0}", "{ \"a\" : { \"$numberInt\" : \"0\" } }"},
+		{"{\"a\":2147483647}", "{ \"a\" : { \"$numberInt\" : \"2147483647\" } }"},
+		{"{\"a\":-2147483648}", "{ \"a\" : { \"$numberInt\" : \"-2147483648\" } }"},
+		{"{\"a\":2147483648}", "{ \"a\" : { \"$numberLong\" : \"2147483648\" } }"},
+		{"{\"a\":-2147483649}", "{ \"a\" : { \"$numberLong\" : \"-2147483649\" } }"},
+		{"{\"a\":9007199254740991}",
+			"{ \"a\" : { \"$numberLong\" : \"9007199254740991\" } }"},
+		{"{\"a\":1.5}", "{ \"a\" : { \"$numberDouble\" : \"1.5\" } }"},
+		{"{\"a\":\"\\u00e9\\\"\"}", "{ \"a\" : \"\xc3\xa9\\\"\" }"},
+		{"{\"a\":[]}", "{ \"a\" : [  ] }"},
+		{"{\"z\":1,\"a\":2}", "{ \"z\" : { \"$numberInt\" : \"1\" }, \"a\" : { "
+				      "\"$numberInt\" : \"2\" } }"},
+		{"[{\"a\":true},[false]]", "{ \"0\" : { \"a\" : true }, \"1\" : [ false ] }"},
+		{"{\"a\":{\"b\":[{\"c\":{}}]}}", "{ \"a\" : { \"b\" : [ { \"c\" : {  } } ] } }"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		expect(rows[i].json, BSON_PLAIN, 0, rows[i].bson);
+}
+END_TEST
+
+START_TEST(test_bson_refuses_keys_at_every_depth)
+{
+	static const struct {
+		const char *json, *why;
+	} rows[] = {
+		{"{\"$gt\":1}", "the key \"$gt\" begins with $"},
+		{"{\"a\":{\"$ne\":null}}", "the key \"$ne\" begins with $"},
+		{"{\"a\":[1,{\"b\":{\"$oid\":\"x\"}}]}", "the key \"$oid\" begins with $"},
+		{"{\"a.b\":1}", "the key \"a.b\" holds a dot"},
+		{"[[{\"x.\":1}]]", "the key \"x.\" holds a dot"},
+		{"{\"\":1}", "the key \"\" is empty"},
+		{"{\"a\":{\"$where\":\"1\"}}", "the key \"$where\" is never allowed"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		expect(rows[i].json, BSON_PLAIN, -EINVAL, rows[i].why);
+}
+END_TEST
+
+START_TEST(test_bson_operators_never_run_code_or_write)
+{
+	static const char *const never[] = {
+		"$where", "$function", "$accumulator", "$out", "$merge"};
+	char json[128], why[128];
+
+	expect("{\"a.b\":{\"$gt\":1}}", BSON_OPERATORS, 0,
+		"{ \"a.b\" : { \"$gt\" : { \"$numberInt\" : \"1\" } } }");
+	expect("{\"\":1}", BSON_OPERATORS, -EINVAL, "the key \"\" is empty");
+	for (size_t i = 0; i < ARRAY_SIZE(never); i++) {
+		(void)snprintf(json, sizeof(json), "[{\"$match\":{\"x\":[{\"%s\":1}]}}]", never[i]);
+		(void)snprintf(why, sizeof(why), "the key \"%s\" is never allowed", never[i]);
+		expect(json, BSON_OPERATORS, -EINVAL, why);
+	}
+}
+END_TEST
+
+START_TEST(test_bson_refusal_names_hostile_keys_safely)
+{
+	expect("{\"$\\u0001\\u001b[2J\":1}", BSON_PLAIN, -EINVAL,
+		"the key \"$??[2J\" begins with $");
+}
+END_TEST
+
+START_TEST(test_bson_nothing_is_an_empty_document)
+{
+	char why[BSON_WHY_SIZE];
+	bson_t bson;
+
+	bson_init(&bson);
+	ck_assert_int_eq(bson_from_json(NULL, BSON_PLAIN, &bson, why), 0);
+	ck_assert_uint_eq(bson_count_keys(&bson), 0);
+	bson_destroy(&bson);
+}
+END_TEST
+
+#define URI "mongodb://user:S3cretWord@127.0.0.1:1/?authSource=admin"
+
+static struct hostmsg offer_mongodb(struct fake *fake, const char *settings)
+{
+	struct hostmsg go = {.type = HOSTMSG_GO, .go = {1}}, msg;
+
+	fake_fork(fake);
+	fake_setup(fake, 1);
+	fake_handler(fake, "m", "mongodb", settings);
+	fake_put(fake, &go);
+	fake_flush(fake);
+	do
+		ck_assert(fake_next(fake, &msg));
+	while (msg.type != HOSTMSG_REFUSED && msg.type != HOSTMSG_READY);
+	return msg;
+}
+
+START_TEST(test_mongodb_refuses_settings_without_telling_the_uri)
+{
+	static const char *const rows[] = {
+		"uri=" URI "\ndatabase=d\ncollection=c\n",
+		"uri=" URI "\noperation=update\ndatabase=d\ncollection=c\n",
+		"uri=" URI "\noperation=aggregate\ndatabase=d\ncollection=c\n",
+		"uri=" URI "\noperation=find\ncollection=c\n",
+		"uri=mongodb://user:S3cretWord@\noperation=find\ndatabase=d\ncollection=c\n",
+		"uri=S3cretWord\noperation=find\ndatabase=d\ncollection=c\n",
+		"operation=find\ndatabase=d\ncollection=c\n",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct fake fake;
+		struct hostmsg msg = offer_mongodb(&fake, rows[i]);
+		ck_assert_str_eq(hostmsg_name(msg.type), "REFUSED");
+		ck_assert_ptr_null(
+			memmem(msg.refused.why.data, msg.refused.why.len, "S3cretWord", 10));
+		fake_end(&fake);
+	}
+}
+END_TEST
+
+/* Nobody listens there: bounded time, the right word, no secret; and the host ends at once. */
+START_TEST(test_mongodb_away_fails_in_bounded_time)
+{
+	struct fake fake;
+	uint64_t before_us = clock_now_us();
+
+	ck_assert_str_eq(
+		hostmsg_name(offer_mongodb(&fake,
+			"uri=" URI "\nserver_selection_timeout=300000\nconnect_timeout=200000\n"
+			"operation=find\ndatabase=d\ncollection=c\n")
+				     .type),
+		"READY");
+	auto_json json_t *json = fake_one(&fake, "m", "{}", OUTCOME_FAILED, "unavailable");
+	ck_assert_ptr_null(strstr(json_string_value(json_object_get(json, "error")), "S3cretWord"));
+	ck_assert_uint_lt(clock_now_us() - before_us, 10 * US_PER_SEC);
+	before_us = clock_now_us();
+	fake_end(&fake);
+	ck_assert_uint_lt(clock_now_us() - before_us, 2 * US_PER_SEC);
+}
+END_TEST
+
+/* What is refused is refused before any server is asked: there is none. */
+START_TEST(test_mongodb_refuses_args_before_it_asks)
+{
+	static const struct {
+		const char *operation, *args, *reason;
+	} rows[] = {
+		{"find", "{\"filter\":{\"$where\":\"1\"}}", "refused"},
+		{"find", "{\"filter\":{\"a\":{\"$gt\":1}}}", "refused"},
+		{"find", "{\"projection\":{\"a.b\":1}}", "refused"},
+		{"find", "{\"sort\":{\"\":1}}", "refused"},
+		{"find", "{\"limit\":0}", "args"},
+		{"find", "{\"collection\":\"other\"}", "args"},
+		{"find", "[]", "args"},
+		{"count", "{\"filter\":{\"$or\":[]}}", "refused"},
+		{"insert", "{\"document\":{\"a\":{\"$oid\":\"0\"}}}", "refused"},
+		{"insert", "{\"document\":{},\"documents\":[]}", "args"},
+		{"insert", "{\"documents\":[]}", "args"},
+		{"insert", "{\"documents\":[1]}", "args"},
+		{"insert", "{}", "args"},
+		{"aggregate\noperators=yes", "{\"pipeline\":[{\"$out\":\"x\"}]}", "refused"},
+		{"aggregate\noperators=yes", "{\"pipeline\":{}}", "args"},
+		{"aggregate\noperators=yes", "{}", "args"},
+	};
+	char settings[512];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct fake fake;
+		(void)snprintf(settings, sizeof(settings),
+			"uri=" URI "\nserver_selection_timeout=50000\noperation=%s\ndatabase="
+				   "d\ncollection=c\n",
+			rows[i].operation);
+		ck_assert_str_eq(hostmsg_name(offer_mongodb(&fake, settings).type), "READY");
+		json_decref(fake_one(&fake, "m", rows[i].args, OUTCOME_FAILED, rows[i].reason));
+		fake_end(&fake);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("bson");
+	TCase *tcase = tcase_create("bson");
+
+	tcase_set_timeout(tcase, 120);
+	tcase_add_test(tcase, test_bson_types);
+	tcase_add_test(tcase, test_bson_refuses_keys_at_every_depth);
+	tcase_add_test(tcase, test_bson_operators_never_run_code_or_write);
+	tcase_add_test(tcase, test_bson_refusal_names_hostile_keys_safely);
+	tcase_add_test(tcase, test_bson_nothing_is_an_empty_document);
+	tcase_add_test(tcase, test_mongodb_refuses_settings_without_telling_the_uri);
+	tcase_add_test(tcase, test_mongodb_away_fails_in_bounded_time);
+	tcase_add_test(tcase, test_mongodb_refuses_args_before_it_asks);
+	suite_add_tcase(suite, tcase);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}
