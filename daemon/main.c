@@ -117,7 +117,7 @@ int main(int argc, char **argv)
 		r = root_open(&daemon, settings, store, options.socket, why, sizeof why);
 	if (r < 0) {
 		log_error("start", "%s", r == -ENOMEM ? "out of memory" : why);
-		daemon.exit_code = r == -ENOENT ? EX_CONFIG : EX_UNAVAILABLE;
+		daemon.exit_code = r == -ESRCH ? EX_CONFIG : EX_UNAVAILABLE;
 		daemon.done = true;
 	}
 	while (!daemon.done)

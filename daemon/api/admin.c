@@ -80,9 +80,13 @@ static void shutdown_run(struct call *call)
 	for (unsigned i = 0; values->mode != NULL && i < ARRAY_SIZE(mode_names); i++)
 		if (strcmp(mode_names[i], values->mode) == 0)
 			mode = (enum stop_mode)i;
+	stop_begin(daemon, mode, (uint64_t)values->timeout_ms * US_PER_MS);
+	if (call->msg.oneway) {
+		call_reply_text(call, VIEW_LIT("{}")); /* nobody would hear the end of it */
+		return;
+	}
 	call->watch.fire = shutdown_on_settled;
 	watch_add(&daemon->board->settled, &call->watch);
-	stop_begin(daemon, mode, (uint64_t)values->timeout_ms * US_PER_MS);
 }
 
 const struct method method_shutdown = {

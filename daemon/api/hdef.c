@@ -10,8 +10,12 @@
 
 #include "api/api.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "net/daemon.h"
 #include "net/hostlink.h"
+#include "wire/json.h"
+
+#define TEXT_MAX 4096 /* bytes of a sentence or list of words that a host tells */
 
 /* link->offers: one for each settings->handlers, and which one the PARAMs belong to. */
 struct offers {
@@ -40,6 +44,13 @@ void hdef_forget(struct hostlink *link)
 		hdef_done(&offers->all[i]);
 	free(offers);
 	link->offers = NULL;
+}
+
+/* Names and sentences that go to clients as they are. */
+static bool is_fit(struct view text, size_t max)
+{
+	return text.len <= max && str_is_utf8(text) &&
+	       (text.len == 0 || memchr(text.data, '\0', text.len) == NULL);
 }
 
 static int take_hello(struct hostlink *link, const struct hostmsg *msg)
@@ -71,7 +82,7 @@ static int take_offer(struct hostlink *link, const struct hostmsg *msg)
 	struct offers *offers = link->offers;
 	ssize_t i = find_handler(link->daemon, msg->offer.handler);
 
-	if (offers == NULL || i < 0)
+	if (offers == NULL || i < 0 || !is_fit(msg->offer.text, TEXT_MAX))
 		return -EPROTO;
 	offers->last = &offers->all[i];
 	if (offers->last->is_known)
@@ -89,6 +100,9 @@ static int take_param(struct hostlink *link, const struct hostmsg *msg)
 	struct param *params, *param;
 
 	if (hdef == NULL || hdef->n_params >= HDEF_PARAMS_MAX || msg->param.type > PARAM_ENUM)
+		return -EPROTO;
+	if (!is_fit(msg->param.name, JSON_KEY_LIMIT) || !is_fit(msg->param.words, TEXT_MAX) ||
+		!is_fit(msg->param.text, TEXT_MAX))
 		return -EPROTO;
 	params = realloc(hdef->params, (hdef->n_params + 1) * sizeof *params);
 	if (params == NULL)
@@ -136,7 +150,7 @@ static int take_refused(struct hostlink *link, const struct hostmsg *msg)
 	log_error("handler_refused", "[handler %s] %s",
 		log_quote(msg->refused.handler.data, msg->refused.handler.len, name),
 		log_quote(msg->refused.why.data, msg->refused.why.len, why));
-	if (!daemon->is_ready) {
+	if (!daemon->is_serving) {
 		daemon->exit_code = EX_CONFIG;
 		daemon->done = true;
 	}

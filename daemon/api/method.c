@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "base/str.h"
+
 const struct method *const method_rows[] = {
 #define METHOD(name) &method_##name,
 #include "api/methods.def"
@@ -30,7 +32,10 @@ static void method_run_settled(struct watch *watch, struct task *task, int error
 	struct call *call = container_of(watch, struct call, watch);
 
 	(void)task;
-	(void)error; /* after a failed commit too, the board is as the store has it */
+	(void)error; /* after a failed commit too: what was posted and started in the turn was taken back */
+	/* A client that does not read what it asks for: its next answer is made when there is room for it. */
+	if (buf_len(&call->conn->out) >= call->conn->daemon->settings->daemon.max_output_bytes)
+		return;
 	watch_remove(watch);
 	call->method->run(call);
 }
@@ -53,6 +58,7 @@ static void method_refuse_unknown(struct call *call)
 	}
 	(void)snprintf(text, sizeof text, "%.*s", (int)(interface.len < 200 ? interface.len : 200),
 		interface.data);
+	str_make_safe(text); /* the cut may have left half a character */
 	call_refuse_service(call, "InterfaceNotFound", "interface", text);
 }
 
@@ -83,6 +89,11 @@ void method_dispatch(struct call *call)
 	if (param_read(call->msg.params, method->params, method->n_params, call->values, &param,
 		    why) < 0) {
 		call_refuse_parameter(call, param, why);
+		return;
+	}
+	/* Nobody would hear what it tells. */
+	if (call->msg.oneway && (method->flags & METHOD_READS)) {
+		call_reply_text(call, VIEW_LIT("{}"));
 		return;
 	}
 	if ((method->flags & METHOD_HOLDS) || ((method->flags & METHOD_STREAMS) && call->msg.more))

@@ -229,8 +229,8 @@ static void drain_tell(struct call *call, bool is_over)
 static void drain_on_settled(struct watch *watch, struct task *task, int error)
 {
 	(void)task;
-	(void)error;
-	drain_tell(container_of(watch, struct call, watch), false);
+	if (error == 0) /* else ends may be there that are not written down */
+		drain_tell(container_of(watch, struct call, watch), false);
 }
 
 static void drain_on_timeout(struct deadline *deadline, uint64_t now_us)
@@ -246,6 +246,10 @@ static void drain_run(struct call *call)
 
 	if (values->pool != NULL && board_find_pool(daemon->board, values->pool) == NULL) {
 		call_refuse_no_such_pool(call, values->pool);
+		return;
+	}
+	if (call->msg.oneway) {
+		call_reply_text(call, VIEW_LIT("{}")); /* nobody would hear the end of it */
 		return;
 	}
 	call->deadline.fire = drain_on_timeout;

@@ -180,8 +180,9 @@ struct wait_values {
 	int64_t timeout_ms;
 	struct wait_item *items; /* owns */
 	size_t n_items;
-	size_t left;   /* tasks that have not ended */
-	json_t *tasks; /* owns: those that have, for a call without more */
+	size_t left;       /* tasks that have not ended */
+	json_t *tasks;     /* owns: those that have, for a call without more */
+	size_t told_bytes; /* args and results in `tasks` */
 };
 
 #define WAIT_FOREVER (-1)
@@ -231,8 +232,13 @@ static void wait_answer_all(struct call *call, bool timed_out)
 static void wait_take_end(struct call *call, const struct task *task)
 {
 	struct wait_values *values = call->values;
-	json_t *json = tojson_task(task, call->conn->daemon->now_us, tojson_may_see(call, task));
+	const struct daemon *daemon = call->conn->daemon;
+	bool has_room = (call->msg.more ? buf_len(&call->conn->out) : values->told_bytes) <
+			daemon->settings->daemon.max_output_bytes;
+	json_t *json = tojson_task(task, daemon->now_us, has_room && tojson_may_see(call, task));
 	bool is_last = --values->left == 0;
+
+	values->told_bytes += task_args(task).len + task_result(task).len;
 
 	if (call->msg.more) {
 		json_t *reply = json != NULL ? json_pack("{s:o}", "task", json) : NULL;
@@ -302,7 +308,7 @@ static void wait_begin(struct call *call)
 
 		if (call->ended)
 			return;
-		if (task_is_ended(task)) {
+		if (task_is_ended(task) && !task->dirty) { /* dirty: told when it is written down */
 			wait_take_end(call, task);
 			continue;
 		}
@@ -346,7 +352,9 @@ const struct method method_wait = {
 	METHOD_PARAMS(wait_params, wait_values),
 	.defaults = &wait_defaults,
 	.reply = "task: ?Task, tasks: ?[]Task, timed_out: ?bool",
-	.text = "Answers when all of these tasks have ended; with more, each one as it ends.",
+	.text = "Answers when all of these tasks have ended; with more, each one as it ends. Args "
+		"and results that "
+		"would make the answer longer than max_output are left out: Show has them.",
 	.run = wait_run,
 	.done = wait_done,
 };

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "host/spawner.h"
 #include "host/task.h"
 
 #define UMASK_MAX 0777
@@ -115,6 +116,16 @@ int exec_config_start(struct offer *offer, char ret_why[SETTING_WHY_SIZE])
 		exec_config_stop(offer);
 		return r;
 	}
+	if (!config->directory || *config->directory == '\0') {
+		config->needs_scratch = true;
+		r = spawner_make_home(offer->registry->spawner);
+		if (r < 0) {
+			exec_config_stop(offer);
+			(void)snprintf(ret_why, SETTING_WHY_SIZE, "no directory for its tasks: %s",
+				strerror(-r));
+			return r;
+		}
+	}
 	offer->registry->needs_spawner = true;
 	return 0;
 }
@@ -173,13 +184,11 @@ int exec_config_order(const struct exec_config *config, const struct work *task,
 		exec_config_free_words(&env);
 		return r;
 	}
-	bool is_scratch = !config->directory || *config->directory == '\0';
 	*ret_env = env;
 	*ret_order = (struct spawn_order){
 		.argv = (const char *const *)config->argv.at,
 		.env = (const char *const *)env.at,
-		.directory = is_scratch ? directory : config->directory,
-		.is_scratch = is_scratch,
+		.directory = directory ? directory : config->directory,
 		.umask = (uint32_t)config->umask,
 		.nice = (int32_t)config->nice,
 		.limits = {[SPAWN_MEMORY] = config->memory_max_bytes,

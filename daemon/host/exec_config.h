@@ -31,6 +31,7 @@ struct exec_config {
 	struct words argv;
 	struct words env; /* configured only */
 	bool gets_args;
+	bool needs_scratch; /* no directory is configured */
 };
 
 #define EXEC_CONFIG_SETTINGS 10
@@ -43,7 +44,7 @@ void exec_config_stop(struct offer *offer);
 
 /*
  * The order for one task; it borrows from the configuration, and from *ret_env, which words_free() gives back.
- * directory: where to start when the configuration has none.
+ * directory: where to start instead of the configured one; NULL: there.
  */
 int exec_config_order(const struct exec_config *config, const struct work *task,
 	const char *directory, struct words *ret_env, struct spawn_order *ret_order) MUST_CHECK;

@@ -229,8 +229,8 @@ static void exec_run(struct work *task, struct result *result)
 	capture_init(&run.err, -1, offer->max_output_bytes);
 	run.child.event_fd = run.event_fd;
 	int r = run.event_fd < 0 ? -errno : 0;
-	if (r == 0 && (!config->directory || *config->directory == '\0'))
-		r = scratch_make(&scratch);
+	if (r == 0 && config->needs_scratch)
+		r = scratch_make(run.spawner->home, &scratch);
 	if (r == 0)
 		run_program(&run, scratch, result);
 	else

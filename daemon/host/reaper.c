@@ -38,7 +38,6 @@
 struct kid {
 	uint64_t id;
 	pid_t pid;
-	char *scratch;         /* owns: a directory to remove if the host is gone; NULL: none */
 	TAILQ_ENTRY(kid) link; /* in: reaper->kids */
 	char mark[];           /* "NAME=value": the first of its environment */
 };
@@ -46,7 +45,7 @@ struct kid {
 struct reaper {
 	int fd;
 	int signal_fd;
-	bool is_ending;             /* the host is gone */
+	char *home;                 /* owns: a directory to remove at the end; NULL: none */
 	TAILQ_HEAD(, kid) kids;     /* owns */
 	struct idmap by_id, by_pid; /* borrow */
 	char packet[SPAWNMSG_LIMIT];
@@ -102,9 +101,6 @@ static int start_kid(struct reaper *reaper, const struct spawn_head *head, char 
 		return -ENOMEM;
 	kid->id = head->id;
 	memcpy(kid->mark, env[0], mark);
-	auto_free char *scratch = head->is_scratch ? strdup(directory) : NULL;
-	if (head->is_scratch && !scratch)
-		return -ENOMEM;
 	int r = birth_start(head, argv, env, directory, fds, &kid->pid, ret_step);
 	if (r < 0)
 		return r;
@@ -114,7 +110,6 @@ static int start_kid(struct reaper *reaper, const struct spawn_head *head, char 
 		(void)waitpid(kid->pid, NULL, 0);
 		return r;
 	}
-	kid->scratch = take(scratch);
 	*ret_pid = take(kid)->pid;
 	return 0;
 }
@@ -135,6 +130,11 @@ static void take_message(struct reaper *reaper, size_t len, const int fds[SPAWN_
 		const struct kid *kid = idmap_find(&reaper->by_id, head.id);
 		if (kid && head.signal < NSIG)
 			(void)kill(-kid->pid, (int)head.signal);
+		return;
+	}
+	if (head.type == SPAWNMSG_HOME) {
+		if (!reaper->home)
+			reaper->home = strdup(directory);
 		return;
 	}
 	int r = start_kid(reaper, &head, argv, env, directory, fds, &pid, &step);
@@ -240,11 +240,7 @@ static void reap(struct reaper *reaper, pid_t pid)
 	reply.id = kid->id;
 	reply.what = SPAWN_ENDED;
 	reply.status = status;
-	if (reaper->is_ending)
-		scratch_remove(kid->scratch);
-	else
-		answer(reaper, &reply);
-	free(kid->scratch);
+	answer(reaper, &reply);
 	free(kid);
 }
 
@@ -272,7 +268,6 @@ static void end_all(struct reaper *reaper)
 {
 	const struct kid *kid;
 
-	reaper->is_ending = true;
 	TAILQ_FOREACH (kid, &reaper->kids, link)
 		(void)kill(-kid->pid, SIGKILL);
 	for (int i = 0; i < END_TRIES && reap_all(reaper); i++) {
@@ -333,6 +328,7 @@ void reaper_run(int fd)
 			is_up = receive(&reaper);
 	}
 	end_all(&reaper);
+	scratch_remove(reaper.home);
 	log_flush();
 	_exit(0);
 }

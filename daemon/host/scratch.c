@@ -16,12 +16,18 @@
 
 #define OPEN_DIRECTORIES 16 /* that nftw(3) holds open at once */
 
-int scratch_make(char **ret_path)
+const char *scratch_parent(void)
 {
 	const char *parent = getenv("TMPDIR");
+
+	return parent && *parent == '/' ? parent : "/tmp";
+}
+
+int scratch_make(const char *parent, char **ret_path)
+{
 	auto_free char *path = NULL;
 
-	if (asprintf(&path, "%s/workpool-XXXXXX", parent && *parent == '/' ? parent : "/tmp") < 0) {
+	if (asprintf(&path, "%s/workpool-XXXXXX", parent) < 0) {
 		path = NULL;
 		return -ENOMEM;
 	}

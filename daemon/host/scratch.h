@@ -6,8 +6,10 @@
 
 #include "base/mem.h"
 
-/* A new directory that only this user may enter, below $TMPDIR or /tmp. The caller frees *ret_path. -errno. */
-int scratch_make(char **ret_path) MUST_CHECK;
+/* A new directory in `parent` that only this user may enter; the caller frees *ret_path. -errno. */
+int scratch_make(const char *parent, char **ret_path) MUST_CHECK;
+/* Where such directories go unless somebody says more: $TMPDIR or /tmp. */
+const char *scratch_parent(void);
 /* With all that is in it; NULL: nothing. What cannot be removed is logged. */
 void scratch_remove(const char *path);
 

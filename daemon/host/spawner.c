@@ -17,6 +17,7 @@
 
 #include "base/fd.h"
 #include "host/reaper.h"
+#include "host/scratch.h"
 
 #define CLOSE_WAIT_MS 3000
 
@@ -45,6 +46,29 @@ int spawner_open(struct spawner *spawner, int keep_out_fd)
 	spawner->pid = pid;
 	spawner->fd = take_fd(ours);
 	return 0;
+}
+
+int spawner_make_home(struct spawner *spawner)
+{
+	auto_free char *home = NULL;
+	auto_free char *packet = malloc(SPAWNMSG_LIMIT);
+	size_t len;
+
+	if (spawner->home)
+		return 0;
+	if (!packet)
+		return -ENOMEM;
+	int r = scratch_make(scratch_parent(), &home);
+	if (r < 0)
+		return r;
+	r = spawnmsg_pack_home(home, packet, &len);
+	if (r == 0)
+		r = spawnmsg_send(spawner->fd, packet, len, NULL);
+	if (r < 0)
+		(void)rmdir(home);
+	else
+		spawner->home = take(home);
+	return r;
 }
 
 static void wake(const struct child *child)

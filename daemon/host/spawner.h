@@ -34,8 +34,9 @@ struct child {
 };
 
 struct spawner {
-	int fd;    /* -1: none */
-	pid_t pid; /* of the spawner process */
+	int fd;     /* -1: none */
+	pid_t pid;  /* of the spawner process */
+	char *home; /* owns: where tasks' directories are; goes with the host. NULL: none was needed. Set before the threads */
 	void (*on_gone)(
 		void *arg); /* called by the dispatcher when the spawner process has ended by itself */
 	void *arg;
@@ -48,6 +49,8 @@ struct spawner {
 
 /* Forks the spawner process. Only while this process has one thread; keep_out_fd is closed in it. */
 int spawner_open(struct spawner *spawner, int keep_out_fd) MUST_CHECK;
+/* Makes `home`, if there is none. */
+int spawner_make_home(struct spawner *spawner) MUST_CHECK;
 /* Starts the dispatcher thread. */
 int spawner_listen(struct spawner *spawner, void (*on_gone)(void *arg), void *arg) MUST_CHECK;
 /* Ends all children and the process; waits for it, but not long. Children that are still known stay CHILD_RUNNING. */

@@ -5,6 +5,7 @@
 #include "host/spawnmsg.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -57,7 +58,6 @@ int spawnmsg_pack_start(
 	head.id = id;
 	head.umask = order->umask;
 	head.nice = order->nice;
-	head.is_scratch = order->is_scratch;
 	memcpy(head.limits, order->limits, sizeof(head.limits));
 	int r = put_words(order->argv, ret_data, &at, &head.n_argv);
 	if (r == 0)
@@ -69,6 +69,20 @@ int spawnmsg_pack_start(
 	memcpy(ret_data, &head, sizeof(head));
 	*ret_len = at;
 	return 0;
+}
+
+int spawnmsg_pack_home(const char *directory, char *ret_data, size_t *ret_len)
+{
+	struct spawn_head head;
+	size_t at = sizeof(head);
+
+	memset(&head, 0, sizeof(head));
+	head.type = SPAWNMSG_HOME;
+	memcpy(ret_data, &head, sizeof(head));
+	int r = put(directory, strlen(directory) + 1, ret_data, &at);
+	if (r == 0)
+		*ret_len = at;
+	return r;
 }
 
 /* The next n strings into words, and a NULL. */
@@ -97,8 +111,12 @@ int spawnmsg_unpack(char *data, size_t len, struct spawn_head *ret_head, char **
 	memcpy(ret_head, data, sizeof(*ret_head));
 	if (ret_head->type == SPAWNMSG_SIGNAL)
 		return len == sizeof(*ret_head) ? 0 : -EBADMSG;
-	if (ret_head->type != SPAWNMSG_START || ret_head->n_argv == 0 || ret_head->n_env == 0 ||
-		ret_head->n_argv > SPAWNMSG_WORDS ||
+	bool is_home = ret_head->type == SPAWNMSG_HOME;
+	if (!is_home && ret_head->type != SPAWNMSG_START)
+		return -EBADMSG;
+	if ((ret_head->n_argv == 0) != is_home || (ret_head->n_env == 0) != is_home)
+		return -EBADMSG;
+	if (ret_head->n_argv > SPAWNMSG_WORDS ||
 		ret_head->n_env > SPAWNMSG_WORDS - ret_head->n_argv)
 		return -EBADMSG;
 	char **env = get_words(&at, end, ret_head->n_argv, ret_words);

@@ -4,6 +4,7 @@
  *   host -> spawner   START   struct spawn_head, then argv, environment, directory as NUL-terminated strings;
  *                             with it (SCM_RIGHTS) the child's descriptors 0, 1, 2
  *                     SIGNAL  struct spawn_head alone
+ *                     HOME    struct spawn_head and a directory that the spawner removes when the host is gone
  *   spawner -> host   struct spawn_reply
  *
  * Both ends are one program on one machine, so the structs travel as they are. Pure but for the two calls that
@@ -12,7 +13,6 @@
 #ifndef WORKPOOL_HOST_SPAWNMSG_H
 #define WORKPOOL_HOST_SPAWNMSG_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -38,13 +38,12 @@ struct spawn_order {
 	const char *const *
 		env; /* borrows: NULL-terminated; env[0] tells this child's descendants from all others */
 	const char *directory; /* borrows: "" means "/" */
-	bool is_scratch; /* the directory goes with the child: removed by the spawner if the host cannot */
 	uint32_t umask;
 	int32_t nice;
 	uint64_t limits[SPAWN_LIMITS]; /* 0: none */
 };
 
-enum spawnmsg_type { SPAWNMSG_START = 1, SPAWNMSG_SIGNAL };
+enum spawnmsg_type { SPAWNMSG_START = 1, SPAWNMSG_SIGNAL, SPAWNMSG_HOME };
 
 struct spawn_head {
 	uint32_t type; /* enum spawnmsg_type */
@@ -54,7 +53,6 @@ struct spawn_head {
 	uint64_t id;
 	uint32_t umask;
 	int32_t nice;
-	uint64_t is_scratch;
 	uint64_t limits[SPAWN_LIMITS];
 };
 
@@ -90,6 +88,8 @@ const char *spawnmsg_step(uint32_t step); /* "execve"; "?" for what is none */
 /* The bytes of a START in ret_data (SPAWNMSG_LIMIT bytes): -E2BIG. */
 int spawnmsg_pack_start(
 	uint64_t id, const struct spawn_order *order, char *ret_data, size_t *ret_len) MUST_CHECK;
+/* The same for a HOME. */
+int spawnmsg_pack_home(const char *directory, char *ret_data, size_t *ret_len) MUST_CHECK;
 /*
  * A packet's parts, which point into `data`; ret_words has room for SPAWNMSG_WORDS + 2 pointers: argv, NULL, environment,
  * NULL. -EBADMSG.

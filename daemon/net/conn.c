@@ -154,7 +154,7 @@ static void conn_serve(struct conn *conn)
 	unsigned n;
 
 	for (n = 0; n < CALLS_PER_TURN && conn_takes_calls(conn); n++) {
-		struct view message;
+		struct view message = {NULL, 0};
 		int r = frame_next(&conn->frame, &conn->in, &message);
 
 		if (r == -EAGAIN && conn->eof) {
@@ -177,23 +177,20 @@ static void conn_serve(struct conn *conn)
 		conn_set_ready(conn);
 }
 
+/* Each once a turn: one that has more left is behind the others, and waits for the next. */
 void conn_serve_ready(struct daemon *daemon)
 {
-	struct conn_list list = TAILQ_HEAD_INITIALIZER(list);
 	struct conn *conn;
 
 	if (TAILQ_EMPTY(&daemon->ready))
 		return;
 	daemon->now_us = clock_now_us();
-	TAILQ_FOREACH (conn, &daemon->ready, in_ready)
+	while ((conn = TAILQ_FIRST(&daemon->ready)) != NULL && conn->served_turn != daemon->turn) {
+		TAILQ_REMOVE(&daemon->ready, conn, in_ready);
 		conn->on_ready = false;
-	TAILQ_CONCAT(&list, &daemon->ready, in_ready);
-	while ((conn = TAILQ_FIRST(&list)) != NULL) {
-		TAILQ_REMOVE(&list, conn, in_ready);
-		if (!conn->dead) {
-			conn_serve(conn);
-			conn_touch(conn);
-		}
+		conn->served_turn = daemon->turn;
+		conn_serve(conn);
+		conn_touch(conn);
 	}
 }
 
@@ -227,8 +224,7 @@ static void conn_on_read(evutil_socket_t fd, short what, void *arg)
 	conn->eof = n <= 0;
 	if (n > 0)
 		buf_commit(&conn->in, (size_t)n);
-	if (!conn->on_ready)
-		conn_serve(conn);
+	conn_set_ready(conn);
 }
 
 static void conn_on_write(evutil_socket_t fd, short what, void *arg)

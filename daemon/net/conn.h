@@ -36,6 +36,7 @@ struct conn {
 	TAILQ_ENTRY(conn) in_all; /* in: daemon->conns, or daemon->gone when `dead` */
 	TAILQ_ENTRY(conn) in_flush;
 	TAILQ_ENTRY(conn) in_ready;
+	uint64_t served_turn; /* daemon->turn when calls were last taken */
 	bool on_flush, on_ready;
 	bool reads, writes, leaves; /* the events that are set */
 	bool held;                  /* a call waits: those behind it are not taken */

@@ -45,6 +45,7 @@ struct daemon {
 	struct event_base *base;         /* owns */
 	struct event *timer;             /* owns: the one timer, armed for deadline_next() */
 	uint64_t timer_at_us;            /* what it is armed for; UINT64_MAX: not */
+	uint64_t turn;                   /* turns so far */
 	uint64_t now_us;                 /* CLOCK_MONOTONIC, read once a turn */
 	uint64_t started_wall_us, started_us;
 	struct hooks hooks;
@@ -67,6 +68,7 @@ struct daemon {
 	bool is_serving;            /* the socket is served */
 	bool is_ready;              /* every host was up once */
 	bool is_leaving;            /* all tasks have ended: hosts and clients get their good-bye */
+	bool is_killed;             /* hosts were killed to stop */
 	bool awake;                 /* the next turn does not sleep */
 	bool done;                  /* leave the loop after this turn */
 	int exit_code;

@@ -21,7 +21,8 @@
 #define LASTED_US  US_PER_SEC /* a host that was up so long did not fail at its start */
 #define PAUSE_MIN_US                                                                               \
 	(100 * US_PER_MS) /* before the second start in a row that failed, doubling … */
-#define PAUSE_MAX_US   (5 * US_PER_SEC)  /* … up to this */
+#define PAUSE_MAX_US   (5 * US_PER_SEC) /* … up to this */
+#define LAST_READS     256 /* of a host that has ended: 16 MB, a child of it may write on */
 #define START_LIMIT_US (10 * US_PER_SEC) /* from its start until READY */
 
 static const char *const state_names[] = {"down", "starting", "up"};
@@ -59,16 +60,17 @@ static void hostlink_drop(struct hostlink *link)
 	buf_init(&link->out, SIZE_MAX / 4); /* bounded by what the workers may hold */
 }
 
-/* Restarts at once after a host that lasted, else after a pause that doubles. */
+/* When the process and its descriptor are both gone: restarts at once after a host that lasted or failed once, else after
+ * a pause that doubles. */
 static void hostlink_plan_restart(struct hostlink *link)
 {
 	struct daemon *daemon = link->daemon;
 	uint64_t pause_us = 0;
 
-	if (daemon->done || link->quits)
+	if (daemon->done || link->quits || link->pid > 0 || link->fd >= 0)
 		return;
-	if (link->failures > 0) {
-		unsigned doubled = link->failures < 7 ? link->failures - 1 : 6;
+	if (link->failures > 1) {
+		unsigned doubled = link->failures < 8 ? link->failures - 2 : 6;
 
 		pause_us = PAUSE_MIN_US << doubled;
 		if (pause_us > PAUSE_MAX_US)
@@ -98,6 +100,7 @@ static void hostlink_on_gone(struct hostlink *link, const char *why)
 	link->failures = lasted ? 0 : link->failures + 1;
 	log_warning("host_gone", "pool \"%s\": its host (pid %d) is gone (%s) with %u tasks in it",
 		link->pool->settings->name, (int)link->pid, why, n);
+	deadline_clear(&daemon->board->deadlines, &link->restart);
 	hostlink_plan_restart(link);
 }
 
@@ -145,9 +148,8 @@ void hostlink_start(struct hostlink *link)
 {
 	struct daemon *daemon = link->daemon;
 	char path[4096];
-	int r = link->pid > 0 ? -EBUSY /* the last one was not waited for yet */
-			      : spawn_host(spawn_host_path(path, sizeof path),
-					link->pool->settings->name, &link->pid, &link->fd);
+	int r = spawn_host(spawn_host_path(path, sizeof path), link->pool->settings->name,
+		&link->pid, &link->fd);
 
 	if (r == 0) {
 		link->state = HOSTLINK_STARTING;
@@ -165,10 +167,75 @@ void hostlink_start(struct hostlink *link)
 		return;
 	}
 	link->failures++;
-	if (r != -EBUSY)
-		log_error("host_start", "pool \"%s\": its host cannot be started: %s: %s",
-			link->pool->settings->name, path, strerror(-r));
+	log_error("host_start", "pool \"%s\": its host cannot be started: %s: %s",
+		link->pool->settings->name, path, strerror(-r));
 	hostlink_plan_restart(link);
+}
+
+static void hostlink_on_write(evutil_socket_t fd, short what, void *arg)
+{
+	struct hostlink *link = arg;
+
+	(void)fd;
+	(void)what;
+	link->touched = true;
+}
+
+/* All messages that are whole. false: the host was given up. */
+static bool hostlink_take_all(struct hostlink *link)
+{
+	struct hostmsg msg = {0};
+	int r;
+
+	while ((r = hostmsg_unpack(&link->in, &msg)) == 0) {
+		r = linkmsg_take(link, &msg);
+		if (r < 0)
+			break;
+	}
+	if (r == -EAGAIN) {
+		buf_release(&link->in);
+		return true;
+	}
+	log_error("host_broken",
+		"pool \"%s\": its host sent what makes no sense (%s, %s): it is replaced",
+		link->pool->settings->name, hostmsg_name(msg.type), strerror(-r));
+	hostlink_on_gone(link, "it was given up");
+	return false;
+}
+
+/* One read. false: nothing came, or the host is gone. */
+static bool hostlink_read(struct hostlink *link)
+{
+	size_t room;
+	char *data;
+	ssize_t n;
+	int r = buf_reserve(&link->in, READ_BYTES, &data, &room);
+
+	if (r == -EMSGSIZE)
+		r = buf_reserve(&link->in, 1, &data, &room);
+	if (r < 0) {
+		hostlink_on_gone(link, strerror(-r));
+		return false;
+	}
+	n = recv(link->fd, data, room, 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n <= 0) {
+		hostlink_on_gone(link, n == 0 ? "it died" : strerror(errno));
+		return false;
+	}
+	buf_commit(&link->in, (size_t)n);
+	return hostlink_take_all(link);
+}
+
+static void hostlink_on_read(evutil_socket_t fd, short what, void *arg)
+{
+	struct hostlink *link = arg;
+
+	(void)fd;
+	(void)what;
+	link->daemon->now_us = clock_now_us();
+	(void)hostlink_read(link);
 }
 
 bool hostlink_on_exit(struct daemon *daemon, pid_t pid, int status)
@@ -178,6 +245,9 @@ bool hostlink_on_exit(struct daemon *daemon, pid_t pid, int status)
 	TAILQ_FOREACH (link, &daemon->links, link) {
 		if (link->pid != pid)
 			continue;
+		/* What it said before it ended counts. */
+		for (int i = 0; i < LAST_READS && link->fd >= 0 && hostlink_read(link); i++)
+			;
 		if (link->fd >= 0)
 			hostlink_on_gone(link, "it ended");
 		if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
@@ -190,60 +260,10 @@ bool hostlink_on_exit(struct daemon *daemon, pid_t pid, int status)
 				"pool \"%s\": its host (pid %d) ended with status %d",
 				link->pool->settings->name, (int)pid, WEXITSTATUS(status));
 		link->pid = 0;
+		hostlink_plan_restart(link);
 		return true;
 	}
 	return false;
-}
-
-static void hostlink_on_write(evutil_socket_t fd, short what, void *arg)
-{
-	struct hostlink *link = arg;
-
-	(void)fd;
-	(void)what;
-	link->touched = true;
-}
-
-/* One read; then all messages that are whole. */
-static void hostlink_on_read(evutil_socket_t fd, short what, void *arg)
-{
-	struct hostlink *link = arg;
-	struct hostmsg msg;
-	size_t room;
-	char *data;
-	ssize_t n;
-	int r;
-
-	(void)what;
-	link->daemon->now_us = clock_now_us();
-	r = buf_reserve(&link->in, READ_BYTES, &data, &room);
-	if (r == -EMSGSIZE)
-		r = buf_reserve(&link->in, 1, &data, &room);
-	if (r < 0) {
-		hostlink_on_gone(link, strerror(-r));
-		return;
-	}
-	n = recv(fd, data, room, 0);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
-		hostlink_on_gone(link, n == 0 ? "it died" : strerror(errno));
-		return;
-	}
-	buf_commit(&link->in, (size_t)n);
-	while ((r = hostmsg_unpack(&link->in, &msg)) == 0) {
-		r = linkmsg_take(link, &msg);
-		if (r < 0)
-			break;
-	}
-	if (r != -EAGAIN) {
-		log_error("host_broken",
-			"pool \"%s\": its host sent what makes no sense (%s, %s): it is replaced",
-			link->pool->settings->name, hostmsg_name(msg.type), strerror(-r));
-		hostlink_on_gone(link, "it was given up");
-		return;
-	}
-	buf_release(&link->in);
 }
 
 static void hostlink_flush_one(struct hostlink *link)
@@ -261,6 +281,7 @@ static void hostlink_flush_one(struct hostlink *link)
 		else if (n < 0 && errno != EAGAIN && errno != EINTR)
 			buf_consume(&link->out, view.len); /* it died: the next read says so */
 	}
+	buf_release(&link->out);
 	if (link->writes == (buf_len(&link->out) > 0))
 		return;
 	link->writes = !link->writes;

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "base/str.h"
 #include "config/config.h"
 #include "net/daemon.h"
 #include "net/hostlink.h"
@@ -89,6 +90,8 @@ static int take_done(struct hostlink *link, const struct hostmsg *msg)
 		task->slot->host != link || task->attempt != msg->done.attempt ||
 		task->slot->id != msg->done.worker || result.outcome == RESULT_CRASHED)
 		return -EPROTO;
+	if (!str_is_utf8(result.reason) || !str_is_utf8(result.result))
+		return -EBADMSG;
 	r = board_finish(daemon->board, msg->done.task, msg->done.attempt, &result, daemon->now_us);
 	if (r == -ENOMEM)
 		log_error("no_memory", "no memory for the result of task %llu: it failed",

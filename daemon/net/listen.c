@@ -47,12 +47,12 @@ static const char *listen_default_path(char *ret_path, size_t size)
 	return ret_path;
 }
 
-/* One message and good-bye. The terminator is not known yet: NUL is the protocol's own. */
+/* One message and good-bye. The terminator is not known yet: a newline makes it a line, and is white space before NUL. */
 static void listen_refuse(int fd, uint64_t limit)
 {
 	char text[128];
 	int len = snprintf(text, sizeof text,
-		"{\"error\":\"org.workpool.Busy\",\"parameters\":{\"limit\":%llu}}",
+		"{\"error\":\"org.workpool.Busy\",\"parameters\":{\"limit\":%llu}}\n",
 		(unsigned long long)limit);
 
 	(void)!send(fd, text, (size_t)len + 1,
@@ -146,6 +146,8 @@ static void listen_on_accept(evutil_socket_t listen_fd, short what, void *arg)
 /* The socket that systemd opened for us: 0, or -ENOENT: there is none. */
 static int listen_take_activated(struct listener *listener, char *ret_why, size_t why_size)
 {
+	struct sockaddr_un address = {0};
+	socklen_t size = sizeof address;
 	int n = sd_listen_fds(1);
 
 	if (n == 0)
@@ -158,7 +160,11 @@ static int listen_take_activated(struct listener *listener, char *ret_why, size_
 		return -EINVAL;
 	}
 	listener->fd = SD_LISTEN_FDS_START;
-	(void)snprintf(listener->path, sizeof listener->path, "(from the service manager)");
+	if (getsockname(listener->fd, (struct sockaddr *)&address, &size) < 0 ||
+		address.sun_path[0] != '/')
+		address.sun_path[0] = '\0';
+	(void)snprintf(listener->path, sizeof listener->path, "%.*s (from the service manager)",
+		(int)sizeof address.sun_path, address.sun_path);
 	return fd_set_nonblock(listener->fd);
 }
 
@@ -196,14 +202,20 @@ static int listen_bind(struct listener *listener)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat st;
 	mode_t mask;
 	int r;
 
 	if (fd < 0)
 		return -errno;
 	memcpy(address.sun_path, listener->path, strlen(listener->path) + 1);
-	if (unlink(listener->path) < 0 && errno != ENOENT)
-		return -errno;
+	if (lstat(listener->path, &st) == 0) {
+		/* What a daemon left that was killed; anything else is not ours to remove. */
+		if (!S_ISSOCK(st.st_mode))
+			return -EEXIST;
+		if (unlink(listener->path) < 0)
+			return -errno;
+	}
 	mask = umask((mode_t)~SOCKET_MODE & 0777);
 	r = bind(fd, (struct sockaddr *)&address, sizeof address);
 	(void)umask(mask);

@@ -48,8 +48,9 @@ static void notify_say_status(struct deadline *status, uint64_t now_us)
 		queued += pool->count[TASK_QUEUED] + pool->count[TASK_DELAYED];
 		active += pool->count[TASK_ACTIVE];
 	}
-	(void)snprintf(text, sizeof text, "STATUS=%llu pools, %llu queued, %llu active",
-		(unsigned long long)pools, (unsigned long long)queued, (unsigned long long)active);
+	(void)snprintf(text, sizeof text, "STATUS=%llu %s, %llu queued, %llu active",
+		(unsigned long long)pools, pools == 1 ? "pool" : "pools",
+		(unsigned long long)queued, (unsigned long long)active);
 	if (strcmp(text, notify->text) == 0)
 		return;
 	memcpy(notify->text, text, sizeof text);

@@ -29,7 +29,7 @@ static void list_done(struct peer_list *list)
 	free(list->gids);
 }
 
-/* One word of a list. -ENOENT: no such user or group. */
+/* One word of a list. -ESRCH: no such user or group. */
 static int list_add(struct peer_list *list, const char *word)
 {
 	if (word[0] == '@') {
@@ -37,7 +37,7 @@ static int list_add(struct peer_list *list, const char *word)
 		gid_t *gids;
 
 		if (group == NULL)
-			return -ENOENT;
+			return -ESRCH;
 		gids = realloc(list->gids, (list->n_gids + 1) * sizeof *gids);
 		if (gids == NULL)
 			return -ENOMEM;
@@ -48,7 +48,7 @@ static int list_add(struct peer_list *list, const char *word)
 		uid_t *uids;
 
 		if (user == NULL)
-			return -ENOENT;
+			return -ESRCH;
 		uids = realloc(list->uids, (list->n_uids + 1) * sizeof *uids);
 		if (uids == NULL)
 			return -ENOMEM;
@@ -58,7 +58,9 @@ static int list_add(struct peer_list *list, const char *word)
 	return 0;
 }
 
-static int list_parse(struct peer_list *list, const char *text, char *ret_why, size_t why_size)
+/* where: the key, for the sentence. */
+static int list_parse(
+	struct peer_list *list, const char *text, const char *where, char *ret_why, size_t why_size)
 {
 	auto_free char *copy = strdup(text);
 	char *rest = copy, *word;
@@ -68,8 +70,8 @@ static int list_parse(struct peer_list *list, const char *text, char *ret_why, s
 	while ((word = strsep(&rest, ", \t")) != NULL) {
 		int r = word[0] != '\0' ? list_add(list, word) : 0;
 
-		if (r == -ENOENT)
-			(void)snprintf(ret_why, why_size, "there is no %s \"%s\"",
+		if (r == -ESRCH)
+			(void)snprintf(ret_why, why_size, "%s: there is no %s \"%s\"", where,
 				word[0] == '@' ? "group" : "user", word + (word[0] == '@'));
 		if (r < 0)
 			return r;
@@ -103,6 +105,7 @@ int access_new(
 	const char *const lists[ROLES] = {
 		"", settings->access.read, settings->access.post, settings->access.admin};
 	struct access *access = calloc(1, sizeof *access);
+	char where[SETTINGS_NAME_MAX + 32];
 	int r = -ENOMEM;
 
 	(void)snprintf(ret_why, why_size, "out of memory");
@@ -115,10 +118,16 @@ int access_new(
 	if (access->allow == NULL)
 		goto out;
 	r = 0;
-	for (int role = 0; r == 0 && role < ROLES; role++)
-		r = list_parse(&access->roles[role], lists[role], ret_why, why_size);
-	for (size_t i = 0; r == 0 && i < settings->n_handlers; i++)
-		r = list_parse(&access->allow[i], settings->handlers[i].allow, ret_why, why_size);
+	for (int role = 0; r == 0 && role < ROLES; role++) {
+		(void)snprintf(where, sizeof where, "[access] %s", role_names[role]);
+		r = list_parse(&access->roles[role], lists[role], where, ret_why, why_size);
+	}
+	for (size_t i = 0; r == 0 && i < settings->n_handlers; i++) {
+		(void)snprintf(
+			where, sizeof where, "[handler %s] allow", settings->handlers[i].name);
+		r = list_parse(
+			&access->allow[i], settings->handlers[i].allow, where, ret_why, why_size);
+	}
 out:
 	if (r < 0)
 		access_free(access);

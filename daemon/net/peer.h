@@ -40,7 +40,7 @@ struct access {
 	size_t n_allow;
 };
 
-/* -ENOENT: ret_why (of why_size bytes) names the user or group that there is not; -ENOMEM. */
+/* -ESRCH: ret_why (of why_size bytes) names the user or group that there is not; -ENOMEM. */
 int access_new(const struct settings *settings, struct access **ret_access, char *ret_why,
 	size_t why_size) MUST_CHECK;
 void access_free(struct access *access);

@@ -18,26 +18,32 @@
 
 #define RETRY_US US_PER_SEC /* after a commit that failed */
 
-/* Sleeps until something arrives, or the next deadline; callbacks read and change the board. */
+/* Arms the one timer for the next deadline. */
+static void turn_arm(struct daemon *daemon)
+{
+	uint64_t next_us = deadline_next(&daemon->board->deadlines), now_us = clock_now_us();
+	uint64_t wait_us = next_us > now_us ? next_us - now_us : 0;
+	struct timeval tv = {(time_t)(wait_us / US_PER_SEC), (suseconds_t)(wait_us % US_PER_SEC)};
+
+	if (next_us == daemon->timer_at_us)
+		return;
+	if (next_us == UINT64_MAX)
+		(void)event_del(daemon->timer);
+	else
+		(void)event_add(daemon->timer, &tv);
+	daemon->timer_at_us = next_us;
+}
+
+/* Sleeps until something arrives, or the next deadline; callbacks read, then calls change the board. */
 static void turn_read(struct daemon *daemon)
 {
-	uint64_t next_us = deadline_next(&daemon->board->deadlines);
 	/* What the last turn's end left behind, a killed host's tasks for one, is not slept on; what a store refused is. */
 	bool sleeps = TAILQ_EMPTY(&daemon->ready) && !daemon->awake &&
-		      (TAILQ_EMPTY(&daemon->board->dirty) || deadline_is_set(&daemon->retry));
+		      (TAILQ_EMPTY(&daemon->board->dirty) || daemon->store_error != 0);
 
-	if (next_us != daemon->timer_at_us) {
-		uint64_t wait_us = next_us > clock_now_us() ? next_us - clock_now_us() : 0;
-		struct timeval tv = {
-			(time_t)(wait_us / US_PER_SEC), (suseconds_t)(wait_us % US_PER_SEC)};
-
-		if (next_us == UINT64_MAX)
-			(void)event_del(daemon->timer);
-		else
-			(void)event_add(daemon->timer, &tv);
-		daemon->timer_at_us = next_us;
-	}
+	turn_arm(daemon);
 	daemon->awake = false;
+	daemon->turn++;
 	(void)event_base_loop(daemon->base, EVLOOP_ONCE | (sleeps ? 0 : EVLOOP_NONBLOCK));
 	conn_serve_ready(daemon);
 }

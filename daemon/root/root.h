@@ -13,7 +13,7 @@ struct settings;
 struct store;
 
 /*
- * Takes settings and store, whatever happens. socket: listens there, NULL: where the settings say. -ENOENT: the
+ * Takes settings and store, whatever happens. socket: listens there, NULL: where the settings say. -ESRCH: the
  * configuration names somebody who is not there; -EADDRINUSE, -ENOMEM, -errno: ret_why says why in words. root_close()
  * after a failure too.
  */

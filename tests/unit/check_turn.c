@@ -1,0 +1,446 @@
+/*
+ * check_turn: laws (b) and (c), seen from outside of a whole daemon: nothing leaves before the commit, what a failed commit
+ * took back was never there, and whatever dies in a turn dies once. Hosts that lie: the host pays, nobody else.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon_fixture.h"
+
+static uint64_t count_of(const char *pool, enum task_state state)
+{
+	return pool_of(pool)->count[state];
+}
+
+/* Two clients wait for a task each, one a pool; both tasks run. */
+struct scene {
+	int here, there;
+	struct fx_host *host, *other;
+};
+
+static struct scene scene_open(void)
+{
+	struct scene scene;
+
+	fx_open(TWO_POOLS);
+	scene.host = host_of("default");
+	scene.other = host_of("other");
+	scene.here = client_open();
+	scene.there = client_open();
+	client_say(scene.here, POST_WAIT);
+	client_say(scene.there, POST_OTHER_WAIT);
+	fx_turn();
+	host_hear(scene.host);
+	host_hear(scene.other);
+	ck_assert_uint_eq(scene.host->n_runs, 1);
+	ck_assert_uint_eq(scene.other->n_runs, 1);
+	return scene;
+}
+
+static void scene_close(struct scene *scene)
+{
+	(void)close(scene->here);
+	(void)close(scene->there);
+	fx_close();
+}
+
+START_TEST(test_turn_sends_run_and_reply_only_after_the_commit)
+{
+	int client;
+
+	fx_open(ONE_POOL);
+	client = client_open();
+	client_say(client, POST);
+	fx_turn();
+	ck_assert_str_eq(fx.story, "CHA");
+	ck_assert_str_eq(
+		client_hear(client), "{\"parameters\":{\"id\":\"1\",\"state\":\"active\"}}\n");
+	host_hear(host_of("default"));
+	ck_assert_uint_eq(host_of("default")->n_runs, 1);
+	host_done(host_of("default"), 0, OUTCOME_OK, "{}");
+	fx_turn();
+	ck_assert_str_eq(fx.story, "C");
+	ck_assert_uint_eq(count_of("default", TASK_DONE), 1);
+	(void)close(client);
+	fx_close();
+}
+END_TEST
+
+START_TEST(test_turn_writes_all_that_changed_in_one_commit)
+{
+	int client;
+	unsigned before;
+
+	fx_open(ONE_POOL);
+	client = client_open();
+	client_say(client, POST "\n" POST "\n" POST);
+	before = fx.commits;
+	fx_turn();
+	ck_assert_uint_eq(fx.commits, before + 1);
+	ck_assert_uint_eq(fx.n_committed, 3);
+	/* Order of the last change: the third was posted and nothing more, then two were started. */
+	ck_assert_uint_eq(fx.committed[0], 3);
+	ck_assert_uint_eq(fx.committed[1], 1);
+	ck_assert_uint_eq(fx.committed[2], 2);
+	fx_turn();
+	ck_assert_uint_eq(fx.commits, before + 1);
+	(void)close(client);
+	fx_close();
+}
+END_TEST
+
+static const struct {
+	int error;
+	const char *reply;
+} refusals[] = {
+	{-ENOSPC, "{\"error\":\"org.workpool.StorageFull\",\"parameters\":{}}\n"},
+	{-EIO, "{\"error\":\"org.workpool.StorageFailed\",\"parameters\":{\"reason\":\"Input/output "
+	       "error\"}}\n"},
+};
+
+START_TEST(test_turn_that_is_not_written_tells_the_poster_and_nobody_else)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
+		struct fx_host *host;
+		int client;
+
+		fx_open(ONE_POOL);
+		host = host_of("default");
+		client = client_open();
+		fx.store_error = refusals[i].error;
+		client_say(client, POST);
+		fx_turn();
+		ck_assert_str_eq(fx.story, "XA");
+		ck_assert_str_eq(client_hear(client), refusals[i].reply);
+		ck_assert_uint_eq(pool_of("default")->stats.counters.posted, 0);
+		ck_assert_uint_eq(pool_of("default")->stats.counters.refused, 1);
+		client_say(client, POST_WAIT);
+		fx_turn();
+		ck_assert_str_eq(client_hear(client), refusals[i].reply);
+		fx.store_error = 0;
+		client_say(client, POST);
+		fx_turn();
+		ck_assert_str_eq(fx.story, "CHA");
+		ck_assert_uint_eq(count_words(client_hear(client), "\"state\":\"active\""), 1);
+		host_hear(host);
+		ck_assert_uint_eq(host->n_runs, 1);
+		ck_assert_uint_eq(pool_of("default")->stats.counters.posted, 1);
+		(void)close(client);
+		fx_close();
+	}
+}
+END_TEST
+
+START_TEST(test_turn_takes_a_start_back_and_tries_it_again_by_itself)
+{
+	struct fx_host *host;
+	int client;
+
+	fx_open("[pool default]\nworkers = 2\npaused = yes\n");
+	host = host_of("default");
+	client = client_open();
+	client_say(client, POST "\n" POST);
+	fx_turn();
+	(void)client_hear(client);
+	fx.store_error = -EIO;
+	client_say(client, CALL("Resume", ""));
+	fx_turn();
+	ck_assert_uint_eq(count_of("default", TASK_QUEUED), 2);
+	host_hear(host);
+	ck_assert_uint_eq(host->n_runs, 0);
+	fx.store_error = 0;
+	FX_UNTIL((host_hear(host), host->n_runs == 2)); /* nobody says anything */
+	ck_assert_uint_eq(host->runs[0].task, 1);
+	ck_assert_uint_eq(host->runs[0].attempt, 1);
+	ck_assert_uint_eq(host->runs[1].task, 2);
+	(void)close(client);
+	fx_close();
+}
+END_TEST
+
+START_TEST(test_turn_answers_an_end_once_and_only_when_it_is_written)
+{
+	struct scene scene = scene_open();
+	unsigned before;
+
+	fx.store_error = -ENOSPC;
+	host_done(scene.host, 0, OUTCOME_OK, "{}");
+	fx_turn();
+	ck_assert_str_eq(fx.story, "X");
+	before = fx.commits;
+	ck_assert(!fx_turn_wakes(50 * US_PER_MS)); /* it does not spin until the store works */
+	ck_assert_uint_le(fx.commits, before + 1);
+	fx_pass(2 * US_PER_SEC);
+	fx_turn();
+	ck_assert_str_eq(fx.story, "X");
+	ck_assert_str_eq(client_hear(scene.here), "");
+	fx.store_error = 0;
+	fx_pass(2 * US_PER_SEC);
+	fx_turn();
+	ck_assert_str_eq(fx.story, "CA");
+	ck_assert_uint_eq(count_words(client_hear(scene.here), "\"state\":\"done\""), 2);
+	fx_turn();
+	ck_assert_str_eq(client_hear(scene.here), "");
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(test_wait_tells_no_end_that_is_not_written)
+{
+	struct scene scene = scene_open();
+	int client = client_open();
+
+	fx.store_error = -EIO;
+	host_done(scene.host, 0, OUTCOME_OK, "{}");
+	fx_turn();
+	client_say(client, CALL("Wait", "\"ids\":[\"1\"]"));
+	fx_turn();
+	ck_assert_str_eq(client_hear(client), "");
+	fx.store_error = 0;
+	FX_UNTIL(count_of("default", TASK_DONE) == 1 && TAILQ_EMPTY(&fx.daemon.board->dirty));
+	ck_assert_uint_eq(count_words(client_hear(client), "\"state\":\"done\""), 1);
+	(void)close(client);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(test_turn_is_woken_by_a_deadline_that_passes_while_the_timer_is_set)
+{
+	fx_open(ONE_POOL);
+	(void)fx_turn_wakes(US_PER_MS);
+	for (unsigned looks = 0; looks < 2; looks++) {
+		struct deadline soon;
+
+		deadline_init(&soon, fx.daemon.retry.fire);
+		ck_assert_int_eq(deadline_set(&fx.daemon.board->deadlines, &soon,
+					 clock_now_us() + 20 * US_PER_SEC),
+			0);
+		fx.leap_us = 20 * US_PER_SEC;
+		fx.leap_in = looks;
+		(void)fx_turn_wakes(20 * US_PER_MS);
+		ck_assert_msg(!deadline_is_set(&soon) || fx_turn_wakes(US_PER_SEC), "look %u", looks);
+		ck_assert(!deadline_is_set(&soon));
+		fx.leap_us = 0;
+	}
+	fx_close();
+}
+END_TEST
+
+START_TEST(test_turn_with_nothing_to_do_sleeps)
+{
+	struct scene scene = scene_open();
+
+	fx_turn();
+	for (int i = 0; i < 5; i++)
+		ck_assert(!fx_turn_wakes(20 * US_PER_MS));
+	scene_close(&scene);
+}
+END_TEST
+
+/* --- law (c): what dies in a turn ----------------------------------------------------------- */
+
+START_TEST(test_turn_outlives_a_client_that_goes_as_its_task_ends)
+{
+	struct scene scene = scene_open();
+
+	host_done(scene.host, 0, OUTCOME_OK, "{\"a\":1}");
+	client_say(scene.here, CALL("Stats", "") "\n" POST_WAIT);
+	(void)close(scene.here);
+	fx_turn();
+	FX_UNTIL(fx.daemon.n_conns == 1);
+	ck_assert_uint_eq(count_of("default", TASK_DONE), 1);
+	scene.here = client_open();
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(test_turn_outlives_a_client_that_waits_for_many)
+{
+	struct fx_host *host;
+	int poster, waiter;
+	struct buf ids;
+
+	fx_open("[pool default]\nworkers = 100\n");
+	host = host_of("default");
+	poster = client_open();
+	waiter = client_open();
+	buf_init(&ids, 4096);
+	ck_assert_int_eq(buf_printf(&ids, "{\"method\":\"org.workpool.Wait\",\"more\":true,"
+					  "\"parameters\":{\"ids\":[\"1\""),
+		0);
+	client_say(poster, POST);
+	for (int i = 2; i <= 100; i++) {
+		client_say(poster, POST);
+		ck_assert_int_eq(buf_printf(&ids, ",\"%d\"", i), 0);
+	}
+	ck_assert_int_eq(buf_printf(&ids, "]}}\n"), 0);
+	FX_UNTIL(count_of("default", TASK_ACTIVE) == 100);
+	host_hear(host);
+	client_write(waiter, buf_view(&ids).data, buf_len(&ids));
+	buf_done(&ids);
+	fx_turn();
+	host_done(host, 0, OUTCOME_OK, "{}");
+	fx_turn();
+	ck_assert_uint_eq(count_words(client_hear(waiter), "\"continues\":true"), 1);
+	for (size_t i = 1; i < 50; i++)
+		host_done(host, i, OUTCOME_OK, "{}");
+	(void)close(waiter); /* in the turn in which 49 of its tasks end */
+	fx_turn();
+	for (size_t i = 50; i < 100; i++)
+		host_done(host, i, OUTCOME_OK, "{}");
+	FX_UNTIL(count_of("default", TASK_DONE) == 100);
+	ck_assert_uint_eq(fx.daemon.n_conns, 1);
+	(void)close(poster);
+	fx_close();
+}
+END_TEST
+
+START_TEST(test_turn_keeps_what_a_host_said_before_it_died)
+{
+	for (int is_exit_first = 0; is_exit_first < 2; is_exit_first++) {
+		struct scene scene = scene_open();
+
+		client_say(scene.there, POST_WAIT);
+		client_say(scene.here, POST);
+		fx_turn();
+		host_hear(scene.host);
+		if (is_exit_first)
+			host_kill(scene.host);
+		host_done(scene.host, 0, OUTCOME_OK, "{}");
+		if (!is_exit_first)
+			host_kill(scene.host);
+		host_hang_up(scene.host);
+		FX_UNTIL(count_of("default", TASK_ACTIVE) == 0);
+		ck_assert_uint_eq(count_of("default", TASK_DONE), 1);
+		(void)client_hear(scene.here);
+		ck_assert_uint_eq(pool_of("default")->stats.counters.crashed,
+			pool_of("default")->stats.counters.posted - 1);
+		scene_close(&scene);
+	}
+}
+END_TEST
+
+START_TEST(test_host_that_dies_is_replaced_once_and_at_once)
+{
+	struct scene scene = scene_open();
+
+	fx_pass(2 * US_PER_SEC); /* it has lasted */
+	host_kill(scene.host);
+	host_hang_up(scene.host);
+	FX_UNTIL(fx.n_hosts == 3);
+	ck_assert_uint_eq(link_of("default")->restarts, 1);
+	ck_assert_uint_eq(link_of("default")->failures, 0);
+	ck_assert_uint_eq(count_words(client_hear(scene.here), "\"reason\":\"crashed\""), 1);
+	host_up(host_of("default"));
+	FX_UNTIL(link_of("default")->state == HOSTLINK_UP);
+	ck_assert_uint_eq(link_of("default")->restarts, 1);
+	scene_close(&scene);
+}
+END_TEST
+
+/* --- the end -------------------------------------------------------------------------------- */
+
+static void hosts_leave(void)
+{
+	for (size_t i = 0; i < fx.n_hosts; i++) {
+		if (fx.hosts[i].fd < 0)
+			continue;
+		host_hear(&fx.hosts[i]);
+		ck_assert_uint_eq(fx.hosts[i].n_quits, 1);
+		host_kill(&fx.hosts[i]);
+		host_hang_up(&fx.hosts[i]);
+	}
+}
+
+START_TEST(test_shutdown_answers_all_who_wait_and_then_ends)
+{
+	struct scene scene = scene_open();
+	int admin = client_open(), queued = client_open();
+
+	client_say(queued, POST "\n" POST "\n" POST_WAIT);
+	client_say(admin, CALL("Shutdown", "\"mode\":\"finish\""));
+	fx_turn();
+	fx_turn();
+	/* One more got a worker, two were still in the queue. */
+	ck_assert_uint_eq(count_of("default", TASK_ACTIVE) + count_of("default", TASK_CANCELLED), 4);
+	host_hear(scene.host);
+	for (size_t i = 0; i < scene.host->n_runs; i++)
+		host_done(scene.host, i, OUTCOME_OK, "{}");
+	fx_turn();
+	ck_assert_str_eq(client_hear(admin), "");
+	host_done(scene.other, 0, OUTCOME_OK, "{}");
+	fx_turn();
+	ck_assert_uint_eq(count_words(client_hear(admin), "\"queued\":0,\"active\":0"), 1);
+	ck_assert_uint_eq(count_words(client_hear(scene.there), "\"state\":\"done\""), 2);
+	ck_assert_uint_ge(count_words(client_hear(queued), "\"id\":"), 3);
+	fx_turn();
+	ck_assert(!fx.daemon.done);
+	hosts_leave();
+	FX_UNTIL(fx.daemon.done);
+	(void)close(admin);
+	(void)close(queued);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(test_shutdown_ends_with_a_store_that_is_broken)
+{
+	struct scene scene = scene_open();
+	int admin = client_open();
+
+	fx.store_error = -EIO;
+	client_say(admin, CALL("Shutdown", "\"mode\":\"now\""));
+	for (int i = 0; i < 20 && !fx.daemon.done; i++) {
+		fx_turn();
+		(void)fx_turn_wakes(10 * US_PER_MS);
+		fx_pass(2 * US_PER_SEC);
+	}
+	ck_assert(fx.daemon.done);
+	(void)close(admin);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(test_shutdown_kills_hosts_that_do_not_leave)
+{
+	struct scene scene = scene_open();
+	int admin = client_open();
+
+	client_say(admin, CALL("Shutdown", "\"mode\":\"now\""));
+	fx_turn();
+	host_hear(scene.host);
+	ck_assert_uint_eq(scene.host->n_cancels, 1);
+	fx_pass(10 * US_PER_SEC); /* they do not listen */
+	fx_turn();
+	fx_turn();
+	ck_assert_uint_eq(count_words(client_hear(scene.here), "\"reason\":\"crashed\""), 1);
+	ck_assert_uint_eq(count_words(client_hear(admin), "\"failed\":2"), 1);
+	FX_UNTIL(fx.daemon.done);
+	(void)close(admin);
+	scene_close(&scene);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		test_turn_sends_run_and_reply_only_after_the_commit,
+		test_turn_writes_all_that_changed_in_one_commit,
+		test_turn_that_is_not_written_tells_the_poster_and_nobody_else,
+		test_turn_takes_a_start_back_and_tries_it_again_by_itself,
+		test_turn_answers_an_end_once_and_only_when_it_is_written,
+		test_wait_tells_no_end_that_is_not_written,
+		test_turn_is_woken_by_a_deadline_that_passes_while_the_timer_is_set,
+		test_turn_with_nothing_to_do_sleeps,
+		test_turn_outlives_a_client_that_goes_as_its_task_ends,
+		test_turn_outlives_a_client_that_waits_for_many,
+		test_turn_keeps_what_a_host_said_before_it_died,
+		test_host_that_dies_is_replaced_once_and_at_once,
+		test_shutdown_answers_all_who_wait_and_then_ends,
+		test_shutdown_ends_with_a_store_that_is_broken,
+		test_shutdown_kills_hosts_that_do_not_leave,
+	};
+
+	return fx_main("turn", tests, ARRAY_SIZE(tests));
+}
