@@ -165,7 +165,7 @@ static void post_run(struct call *call)
 	ssize_t i = post_find_handler(call);
 	struct post post = {.name = view_of(values->name),
 		.owner_uid = call->conn->peer.uid,
-		.wall_us = clock_wall_us()};
+		.wall_us = daemon->now_us + daemon->wall_offset_us};
 	struct buf args;
 
 	if (i < 0)

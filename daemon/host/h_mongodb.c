@@ -236,7 +236,9 @@ static void give_documents(struct request *request, mongoc_cursor_t *cursor)
 			request->config->mongo, &error, (struct view){NULL, 0}, request->result);
 	} else {
 		mongo_on_success(request->config->mongo);
-		if (r == 0)
+		if (task_is_cancelled(request->task))
+			result_cancel(request->result, (struct view){NULL, 0});
+		else if (r == 0)
 			result_ok_buf(request->result, &json);
 		else
 			result_fail(request->result, "failed", "the documents cannot be told: %s",

@@ -47,6 +47,8 @@ struct daemon {
 	uint64_t timer_at_us;            /* what it is armed for; UINT64_MAX: not */
 	uint64_t turn;                   /* turns so far */
 	uint64_t now_us;                 /* CLOCK_MONOTONIC, read once a turn */
+	uint64_t
+		wall_offset_us; /* CLOCK_REALTIME is this much ahead of now_us: for display, so that times keep their order */
 	uint64_t started_wall_us, started_us;
 	struct hooks hooks;
 	void *api;                 /* owns: api's own root (api/api.h) */

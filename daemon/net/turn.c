@@ -16,7 +16,8 @@
 #include "net/notify.h"
 #include "net/stop.h"
 
-#define RETRY_US US_PER_SEC /* after a commit that failed */
+#define WALL_JITTER_US US_PER_MS  /* between two readings of two clocks */
+#define RETRY_US       US_PER_SEC /* after a commit that failed */
 
 /* Arms the one timer for the next deadline. */
 static void turn_arm(struct daemon *daemon)
@@ -70,10 +71,20 @@ static void turn_commit(struct daemon *daemon)
 			"no memory to wait for the store: the next message tries it again");
 }
 
+/* Follows the calendar's steps, not its jitter. */
+static void turn_set_wall(struct daemon *daemon)
+{
+	uint64_t offset_us = clock_wall_us() - daemon->now_us;
+
+	if (offset_us - daemon->wall_offset_us + WALL_JITTER_US > 2 * WALL_JITTER_US)
+		daemon->wall_offset_us = offset_us;
+}
+
 void turn_once(struct daemon *daemon)
 {
 	turn_read(daemon);
 	daemon->now_us = clock_now_us();
+	turn_set_wall(daemon);
 	deadline_run(&daemon->board->deadlines, daemon->now_us);
 	if (sched_run(daemon->board, daemon->now_us) < 0)
 		log_error("no_memory", "no memory to start a task: it waits");

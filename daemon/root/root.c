@@ -123,5 +123,6 @@ int root_open(struct daemon *daemon, const struct settings *settings, struct sto
 	daemon->timer_at_us = UINT64_MAX;
 	daemon->now_us = daemon->started_us = clock_now_us();
 	daemon->started_wall_us = clock_wall_us();
+	daemon->wall_offset_us = daemon->started_wall_us - daemon->started_us;
 	return root_open_all(daemon, socket, ret_why, why_size);
 }
