@@ -33,9 +33,6 @@ static void method_run_settled(struct watch *watch, struct task *task, int error
 
 	(void)task;
 	(void)error; /* after a failed commit too: what was posted and started in the turn was taken back */
-	/* A client that does not read what it asks for: its next answer is made when there is room for it. */
-	if (buf_len(&call->conn->out) >= call->conn->daemon->settings->daemon.max_output_bytes)
-		return;
 	watch_remove(watch);
 	call->method->run(call);
 }
@@ -96,7 +93,9 @@ void method_dispatch(struct call *call)
 		call_reply_text(call, VIEW_LIT("{}"));
 		return;
 	}
-	if ((method->flags & METHOD_HOLDS) || ((method->flags & METHOD_STREAMS) && call->msg.more))
+	/* What reads may answer much: one at a time, so that max_output is looked at before each. */
+	if ((method->flags & (METHOD_HOLDS | METHOD_READS)) ||
+		((method->flags & METHOD_STREAMS) && call->msg.more))
 		call_hold(call);
 	if (method->flags & METHOD_READS) {
 		call->watch.fire = method_run_settled;

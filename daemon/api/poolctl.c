@@ -27,7 +27,7 @@ static bool pool_is_meant(const struct pool_values *values, const struct pool *p
 }
 
 /* Does it to the pool that is named, or to all, and answers with nothing. */
-static void pool_run_each(struct call *call, void (*act)(struct pool *pool))
+static void pool_run_each(struct call *call, void (*act)(struct pool *pool, uint64_t now_us))
 {
 	const struct pool_values *values = call->values;
 	struct board *board = call->conn->daemon->board;
@@ -39,22 +39,25 @@ static void pool_run_each(struct call *call, void (*act)(struct pool *pool))
 	}
 	TAILQ_FOREACH (pool, &board->pools, link)
 		if (pool_is_meant(values, pool))
-			act(pool);
+			act(pool, call->conn->daemon->now_us);
 	call_reply_text(call, VIEW_LIT("{}"));
 }
 
-static void pool_pause(struct pool *pool)
+static void pool_pause(struct pool *pool, uint64_t now_us)
 {
+	IGNORE(pool_serve(pool, now_us)); /* without memory they wait */
 	pool->paused = true;
 }
 
-static void pool_resume(struct pool *pool)
+static void pool_resume(struct pool *pool, uint64_t now_us)
 {
+	(void)now_us;
 	pool->paused = false;
 }
 
-static void pool_reset_marks(struct pool *pool)
+static void pool_reset_marks(struct pool *pool, uint64_t now_us)
 {
+	(void)now_us;
 	stats_reset_marks(&pool->stats, pool->count[TASK_QUEUED], pool->count[TASK_ACTIVE]);
 }
 
@@ -155,6 +158,7 @@ static void resize_run(struct call *call)
 		call_refuse_parameter(call, "workers", "required, or capacity is");
 		return;
 	}
+	IGNORE(pool_serve(pool, call->conn->daemon->now_us)); /* without memory they wait */
 	workers = pool->slots.workers;
 	capacity = pool->capacity;
 	if (values->workers != NOT_GIVEN && pool_resize(pool, (uint32_t)values->workers) < 0) {

@@ -127,7 +127,22 @@ static const struct task *list_start(const struct board *board, uint64_t after)
 	return task;
 }
 
-static void list_run(struct call *call)
+/* A filter for what is not there is a slip, and is told. */
+static bool list_check(struct call *call)
+{
+	const struct list_values *values = call->values;
+	const struct board *board = call->conn->daemon->board;
+
+	if (values->pool != NULL && board_find_pool(board, values->pool) == NULL)
+		call_refuse_no_such_pool(call, values->pool);
+	else if (values->handler != NULL && board_find_handler(board, values->handler) == NULL)
+		call_refuse_no_such_handler(call, values->handler);
+	else
+		return true;
+	return false;
+}
+
+static void list_answer(struct call *call)
 {
 	const struct list_values *values = call->values;
 	const struct daemon *daemon = call->conn->daemon;
@@ -154,6 +169,12 @@ static void list_run(struct call *call)
 		reply = NULL;
 	}
 	call_reply(call, reply);
+}
+
+static void list_run(struct call *call)
+{
+	if (list_check(call))
+		list_answer(call);
 }
 
 const struct method method_list = {

@@ -72,7 +72,9 @@ static const struct config_key rows[] = {
 		.text = "longest message of a client; the bound of every handler's max_args"},
 	{CONFIG_DAEMON, "max_output", BYTES(daemon, max_output_bytes), .initial = "1M", .min = KIB,
 		.max = 4 * MIB, .flags = LIVE,
-		.text = "longest result of a task; the bound of every handler's max_output"},
+		.text = "longest result of a task, the bound of every handler's max_output; also how "
+			"many bytes of replies may wait for a client that does not read, before its "
+			"next call has to wait"},
 	{CONFIG_DAEMON, "receive_timeout", DURATION(daemon, receive_timeout_us), .initial = "10s",
 		.min = 100 * MS, .max = HOUR, .flags = LIVE | ZERO,
 		.text = "how long a message that has begun may take to arrive"},
@@ -92,13 +94,13 @@ static const struct config_key rows[] = {
 
 	{CONFIG_ACCESS, "admin", LIST(access, admin), .initial = "", .max = 4096, .flags = LIVE,
 		.example = "root, @adm",
-		.text = "may do everything: resize, pause, drain, reload, stop, and any task"},
+		.text = "may do everything: resize, pause, drain, stop, and see any task"},
 	{CONFIG_ACCESS, "post", LIST(access, post), .initial = "", .max = 4096, .flags = LIVE,
 		.example = "www-data, @staff",
-		.text = "may post tasks, and wait for, cancel and retry their own"},
+		.text = "may post tasks and wait for their own, and what read may"},
 	{CONFIG_ACCESS, "read", LIST(access, read), .initial = "", .max = 4096, .flags = LIVE,
 		.example = "@users",
-		.text = "may read statistics and lists, without the payloads of others"},
+		.text = "may see statistics and lists, without the payloads of others"},
 
 	{CONFIG_STORE, "type", ENUM(store, type), .initial = "memory", .min = STORE_MEMORY,
 		.words = "memory",
@@ -127,7 +129,7 @@ static const struct config_key rows[] = {
 		.text = "tasks that run at the same time; N/core: N for every processor"},
 	{CONFIG_POOL, "capacity", U64(pool, capacity), .initial = "100", .min = 0, .max = 1000000,
 		.unit = "tasks", .flags = LIVE,
-		.text = "tasks that may wait, queued or delayed; 0: run at once or refuse"},
+		.text = "tasks that may wait for a worker; 0: run at once or refuse"},
 	{CONFIG_POOL, "paused", BOOL(pool, paused), .initial = "no",
 		.text = "start without taking tasks off the queue, until wpctl resume"},
 
@@ -187,8 +189,9 @@ static const struct config_key rows[] = {
 		.flags = HOST, .types = EXEC,
 		.text = "priority of the program, 19 the lowest; below 0 takes privilege"},
 	{CONFIG_HANDLER, "operation", WORD(handler, operation), .initial = "",
-		.words = "find aggregate insert update delete count", .flags = HOST, .types = MONGO,
-		.example = "find", .text = "what a task does with the collection; must be given"},
+		.words = "find insert count aggregate", .flags = HOST, .types = MONGO, .example = "find",
+		.text = "what a task does with the collection; aggregate needs operators = yes; "
+			"must be given"},
 	{CONFIG_HANDLER, "database", STRING(handler, database), .initial = "", .max = 63,
 		.words = "/\\. \"$*<>:|?", .flags = HOST, .types = MONGO, .example = "shop",
 		.text = "the database's name; must be given"},

@@ -100,6 +100,16 @@ int pool_start_next(struct pool *pool, uint64_t now_us)
 	return r;
 }
 
+int pool_serve(struct pool *pool, uint64_t now_us)
+{
+	int r;
+
+	do
+		r = pool_start_next(pool, now_us);
+	while (r == 0);
+	return r == -EAGAIN ? 0 : r;
+}
+
 void pool_release(struct pool *pool, struct task *task)
 {
 	deadline_clear(&pool->board->deadlines, &task->limit);

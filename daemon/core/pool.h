@@ -46,6 +46,11 @@ uint64_t pool_waiting(const struct pool *pool);
 int pool_admit(struct pool *pool, struct task *task) MUST_CHECK;
 /* Gives the next task that may start a worker, -EAGAIN: none may. -ENOMEM: its time limit could not be set, nothing changed. */
 int pool_start_next(struct pool *pool, uint64_t now_us) MUST_CHECK;
+/*
+ * Starts all that may start. Before workers are taken away, by a resize or a pause, too: what was admitted for free workers
+ * in this turn gets them, else more than `capacity` would wait. 0, or -ENOMEM as above.
+ */
+int pool_serve(struct pool *pool, uint64_t now_us) MUST_CHECK;
 /* Takes a worker from a task that has one; the task is still active. */
 void pool_release(struct pool *pool, struct task *task);
 /* The start was not written down: back to the front of the queue, as if it had not been. */

@@ -4,8 +4,6 @@
  */
 #include "core/sched.h"
 
-#include <errno.h>
-
 #include "core/board.h"
 
 int sched_run(struct board *board, uint64_t now_us)
@@ -14,12 +12,9 @@ int sched_run(struct board *board, uint64_t now_us)
 	int worst = 0;
 
 	TAILQ_FOREACH (pool, &board->pools, link) {
-		int r;
+		int r = pool_serve(pool, now_us);
 
-		do
-			r = pool_start_next(pool, now_us);
-		while (r == 0);
-		if (r != -EAGAIN)
+		if (r < 0)
 			worst = r;
 		stats_mark(&pool->stats, pool->count[TASK_QUEUED], pool->count[TASK_ACTIVE]);
 	}

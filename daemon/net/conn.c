@@ -173,8 +173,7 @@ static void conn_serve(struct conn *conn)
 	}
 	/* What is left is not the client's delay. */
 	deadline_clear(&conn->daemon->board->deadlines, &conn->receive);
-	if (n == CALLS_PER_TURN && (buf_len(&conn->in) > 0 || conn->eof))
-		conn_set_ready(conn);
+	conn->stalled = buf_len(&conn->in) > 0 || conn->eof;
 }
 
 /* Each once a turn: one that has more left is behind the others, and waits for the next. */
@@ -256,6 +255,21 @@ static void conn_want(struct event *event, bool *has, bool want)
 		(void)event_del(event);
 }
 
+/*
+ * Never both at once: the kernel knows one mode for a descriptor, and the level-triggered write would make the end of input,
+ * which stays, wake every turn. A write finds by itself that the client has gone.
+ */
+static void conn_want_leave_or_write(struct conn *conn)
+{
+	bool writes = buf_len(&conn->out) > 0;
+
+	if (writes)
+		conn_want(&conn->leave_event, &conn->leaves, false);
+	conn_want(&conn->write_event, &conn->writes, writes);
+	if (!writes)
+		conn_want(&conn->leave_event, &conn->leaves, conn->eof && !conn->hung_up);
+}
+
 /* One write. For a client that has gone the words are thrown away. */
 static void conn_write(struct conn *conn)
 {
@@ -277,8 +291,6 @@ static void conn_write(struct conn *conn)
 /* One write, then the events that fit what is left. */
 static void conn_flush_one(struct conn *conn)
 {
-	bool had_backlog = buf_len(&conn->out) >= conn->daemon->settings->daemon.max_output_bytes;
-
 	conn_write(conn);
 	/* What a client sent before it went is done; what it would have waited for is not waited for. */
 	if (conn->hung_up && conn->held) {
@@ -289,12 +301,13 @@ static void conn_flush_one(struct conn *conn)
 		conn_close(conn);
 		return;
 	}
-	if (had_backlog && conn_takes_calls(conn) && (buf_len(&conn->in) > 0 || conn->eof))
+	if (conn->stalled && conn_takes_calls(conn)) {
+		conn->stalled = false;
 		conn_set_ready(conn);
+	}
 	conn_want(&conn->read_event, &conn->reads,
 		!conn->eof && !conn->closing && buf_len(&conn->in) < conn->in.limit);
-	conn_want(&conn->write_event, &conn->writes, buf_len(&conn->out) > 0);
-	conn_want(&conn->leave_event, &conn->leaves, conn->eof && !conn->hung_up);
+	conn_want_leave_or_write(conn);
 	buf_release(&conn->in);
 	buf_release(&conn->out);
 }

@@ -40,6 +40,7 @@ struct conn {
 	bool on_flush, on_ready;
 	bool reads, writes, leaves; /* the events that are set */
 	bool held;                  /* a call waits: those behind it are not taken */
+	bool stalled; /* input is left because no call was taken: goes on when one may be */
 	bool hung_up; /* the client reads no more either: what it sent is still done */
 	bool eof;     /* the client writes no more */
 	bool closing; /* takes no more calls; closed when its replies have left */

@@ -241,10 +241,13 @@ static void hostlink_on_read(evutil_socket_t fd, short what, void *arg)
 bool hostlink_on_exit(struct daemon *daemon, pid_t pid, int status)
 {
 	struct hostlink *link;
+	bool was_down;
 
 	TAILQ_FOREACH (link, &daemon->links, link) {
 		if (link->pid != pid)
 			continue;
+		was_down = link->fd < 0;
+		link->pid = 0; /* it was waited for: the number may be somebody else's now */
 		/* What it said before it ended counts. */
 		for (int i = 0; i < LAST_READS && link->fd >= 0 && hostlink_read(link); i++)
 			;
@@ -259,8 +262,8 @@ bool hostlink_on_exit(struct daemon *daemon, pid_t pid, int status)
 			log_warning("host_exit",
 				"pool \"%s\": its host (pid %d) ended with status %d",
 				link->pool->settings->name, (int)pid, WEXITSTATUS(status));
-		link->pid = 0;
-		hostlink_plan_restart(link);
+		if (was_down) /* else hostlink_on_gone() has planned it */
+			hostlink_plan_restart(link);
 		return true;
 	}
 	return false;

@@ -47,10 +47,16 @@ static void stop_on_limit(struct deadline *limit, uint64_t now_us)
 		log_warning("stop_timeout", "running tasks did not finish in time: they are ended");
 		board_stop(daemon->board, STOP_ENDING, now_us);
 		stop_arm(daemon, GRACE_US);
-	} else {
+	} else if (!daemon->is_killed) {
 		log_warning("stop_killed",
 			"running tasks did not end when asked: their hosts are killed");
+		daemon->is_killed = true;
 		hostlink_kill_all(daemon);
+		stop_arm(daemon, GOODBYE_US);
+	} else {
+		log_error("stop_unwritten",
+			"the store does not take what has ended: stopping all the same");
+		daemon->done = true;
 	}
 }
 

@@ -221,7 +221,8 @@ void fx_close(void)
 		host_hang_up(&fx.hosts[i]);
 		buf_done(&fx.hosts[i].in);
 	}
-	while (waitpid(-1, NULL, 0) > 0) /* root_close() killed them; what lives on hangs the test */
+	while (waitpid(-1, NULL, 0) >
+		0) /* root_close() killed them; what lives on hangs the test */
 		;
 	ck_assert_int_eq(errno, ECHILD);
 	ck_assert_int_eq(count_fds(), fx.n_fds);
@@ -254,8 +255,7 @@ static void on_limit(evutil_socket_t fd, short what, void *arg)
 
 bool fx_turn_wakes(uint64_t limit_us)
 {
-	struct timeval tv = {
-		(time_t)(limit_us / US_PER_SEC), (suseconds_t)(limit_us % US_PER_SEC)};
+	struct timeval tv = {(time_t)(limit_us / US_PER_SEC), (suseconds_t)(limit_us % US_PER_SEC)};
 	bool is_over = false;
 	struct event *limit = evtimer_new(fx.daemon.base, on_limit, &is_over);
 
@@ -415,8 +415,20 @@ void host_done(struct fx_host *host, size_t run, uint8_t outcome, const char *re
 
 	ck_assert_uint_lt(run, host->n_runs);
 	host_say(host, &(struct hostmsg){.type = HOSTMSG_DONE,
-			       .done = {row->task, row->attempt, row->worker, outcome,
-				       VIEW_LIT(""), view_of(result)}});
+			       .done = {row->task, row->attempt, row->worker, outcome, VIEW_LIT(""),
+				       view_of(result)}});
+}
+
+void host_done_long(struct fx_host *host, size_t run, size_t len)
+{
+	char *result = malloc(len + 3);
+
+	ck_assert_ptr_nonnull(result);
+	memset(result, 'x', len + 2);
+	result[0] = result[len + 1] = '"';
+	result[len + 2] = '\0';
+	host_done(host, run, OUTCOME_OK, result);
+	free(result);
 }
 
 void host_kill(struct fx_host *host)
@@ -424,7 +436,6 @@ void host_kill(struct fx_host *host)
 	siginfo_t info;
 
 	ck_assert_int_eq(kill(host->pid, SIGKILL), 0);
-	/* Dead, and still to be waited for by the daemon. */
 	while (waitid(P_PID, (id_t)host->pid, &info, WEXITED | WNOWAIT) < 0)
 		ck_assert_int_eq(errno, EINTR);
 }
@@ -434,7 +445,39 @@ void host_hang_up(struct fx_host *host)
 	host->fd = fd_close(host->fd);
 }
 
-int fx_main(const char *name, const TTest *const *tests, size_t n)
+uint64_t count_of(const char *pool, enum task_state state)
+{
+	return pool_of(pool)->count[state];
+}
+
+struct scene scene_open(void)
+{
+	struct scene scene;
+
+	fx_open(TWO_POOLS);
+	scene.host = host_of("default");
+	scene.other = host_of("other");
+	scene.here = client_open();
+	scene.there = client_open();
+	client_say(scene.here, POST_WAIT);
+	client_say(scene.there, POST_OTHER_WAIT);
+	fx_turn();
+	host_hear(scene.host);
+	host_hear(scene.other);
+	ck_assert_uint_eq(scene.host->n_runs, 1);
+	ck_assert_uint_eq(scene.other->n_runs, 1);
+	return scene;
+}
+
+void scene_close(struct scene *scene)
+{
+	(void)close(scene->here);
+	(void)close(scene->there);
+	fx_close();
+}
+
+int fx_main(const char *name, const TTest *const *tests, size_t n_tests,
+	const struct fx_loop *loops, size_t n_loops)
 {
 	Suite *suite = suite_create(name);
 	TCase *tcase = tcase_create(name);
@@ -442,8 +485,10 @@ int fx_main(const char *name, const TTest *const *tests, size_t n)
 	int failed;
 
 	tcase_set_timeout(tcase, 60);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n_tests; i++)
 		tcase_add_test(tcase, tests[i]);
+	for (size_t i = 0; i < n_loops; i++)
+		tcase_add_loop_test(tcase, loops[i].test, 0, (int)loops[i].n);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

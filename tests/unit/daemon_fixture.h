@@ -121,10 +121,29 @@ void host_up(struct fx_host *host);
 void host_hear(struct fx_host *host);
 /* The end of its run number `run`. */
 void host_done(struct fx_host *host, size_t run, uint8_t outcome, const char *result);
+/* The same, OUTCOME_OK, with a string of `len` bytes for a result. */
+void host_done_long(struct fx_host *host, size_t run, size_t len);
 /* Its process is dead, and its end of the socket is closed. */
 void host_kill(struct fx_host *host);
 void host_hang_up(struct fx_host *host);
 
-int fx_main(const char *name, const TTest *const *tests, size_t n);
+/* Two pools with two workers each, and two clients who wait for a task each, `here` in default, `there` in other. */
+struct scene {
+	int here, there;
+	struct fx_host *host, *other;
+};
+
+struct scene scene_open(void);
+void scene_close(struct scene *scene);
+uint64_t count_of(const char *pool, enum task_state state);
+
+/* A test that runs with _i from 0 to n - 1. */
+struct fx_loop {
+	const TTest *test;
+	size_t n;
+};
+
+int fx_main(const char *name, const TTest *const *tests, size_t n_tests,
+	const struct fx_loop *loops, size_t n_loops);
 
 #endif
