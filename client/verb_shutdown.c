@@ -49,9 +49,9 @@ int verb_shutdown(struct ctl *ctl)
 		else if (!continues && !ctl->opts.is_quiet)
 			code = print_fields(&ctl->print, final_columns, ARRAY_SIZE(final_columns),
 				reply.params);
+		if (code == 0)
+			code = print_flush(&ctl->print); /* progress is seen while it goes on */
 	}
-	if (code == 0)
-		code = print_flush(&ctl->print);
 	/* Gone is the daemon only when it has closed. */
 	return code ? code : link_finish(&ctl->link);
 }

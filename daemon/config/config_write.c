@@ -13,7 +13,8 @@
 #include "config/keys.h"
 #include "config/value.h"
 
-#define WRAP 100 /* columns of the shipped file */
+#define WRAP      100 /* columns of the shipped file */
+#define ROFF_WRAP 72  /* bytes of a line of the manual: room for one long word's escapes up to 80 */
 
 /* Host lines. */
 
@@ -212,22 +213,37 @@ int config_write_shipped(struct buf *out)
 
 /* The manual. */
 
-/* Text as roff, one line: "-" and "\" are special, and so is what a line begins with. */
+/* One character as roff, of which "-", "\" and quotes are special. */
+static int write_roff_char(char c, struct buf *out)
+{
+	static const struct {
+		char c;
+		const char *roff;
+	} special[] = {{'\\', "\\e"}, {'-', "\\-"}, {'"', "\\(dq"}, {'\'', "\\(aq"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(special); i++) {
+		if (special[i].c == c)
+			return buf_printf(out, "%s", special[i].roff);
+	}
+	return buf_append(out, &c, 1);
+}
+
+/* Text as roff, in lines of about ROFF_WRAP bytes; a full stop at the beginning of one would be a request. */
 static int write_roff(const char *text, struct buf *out)
 {
-	int r = *text == '.' || *text == '\'' ? buf_printf(out, "\\&") : 0;
+	size_t line = buf_len(out); /* where it begins */
+	int r = 0;
 
 	for (; *text != '\0' && r == 0; text++) {
-		if (*text == '\\')
-			r = buf_printf(out, "\\e");
-		else if (*text == '-')
-			r = buf_printf(out, "\\-");
-		else if (*text == '"')
-			r = buf_printf(out, "\\(dq");
-		else if (*text == '\'')
-			r = buf_printf(out, "\\(aq");
-		else
-			r = buf_append(out, text, 1);
+		bool is_break =
+			*text == ' ' && buf_len(out) - line + strcspn(text + 1, " ") > ROFF_WRAP;
+
+		if (buf_len(out) == line && *text == '.')
+			r = buf_printf(out, "\\&");
+		if (r == 0)
+			r = is_break ? buf_append(out, "\n", 1) : write_roff_char(*text, out);
+		if (is_break)
+			line = buf_len(out);
 	}
 	return r == 0 ? buf_append(out, "\n", 1) : r;
 }

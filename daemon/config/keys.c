@@ -72,9 +72,8 @@ static const struct config_key rows[] = {
 		.text = "longest message of a client; the bound of every handler's max_args"},
 	{CONFIG_DAEMON, "max_output", BYTES(daemon, max_output_bytes), .initial = "1M", .min = KIB,
 		.max = 4 * MIB, .flags = LIVE,
-		.text = "longest result of a task, the bound of every handler's max_output; also how "
-			"many bytes of replies may wait for a client that does not read, before its "
-			"next call has to wait"},
+		.text = "longest result of a task, the bound of every handler's max_output; and "
+			"how much of its replies a client may leave unread before its calls wait"},
 	{CONFIG_DAEMON, "receive_timeout", DURATION(daemon, receive_timeout_us), .initial = "10s",
 		.min = 100 * MS, .max = HOUR, .flags = LIVE | ZERO,
 		.text = "how long a message that has begun may take to arrive"},
@@ -161,7 +160,8 @@ static const struct config_key rows[] = {
 			"shell, but run without one; must be given"},
 	{CONFIG_HANDLER, "stdin", WORD(handler, standard_input), .initial = "args",
 		.words = "args none", .flags = HOST, .types = EXEC,
-		.text = "what the program reads: the task's arguments as JSON, or nothing"},
+		.text = "what the program reads: the task's arguments as JSON ({} if it has none), "
+			"or nothing"},
 	{CONFIG_HANDLER, "environment", ENVIRONMENT(handler, environment), .initial = "",
 		.max = 4096, .flags = HOST, .types = EXEC, .example = "TZ=UTC TITLE='two words'",
 		.text = "NAME=value words that are added to the program's "
@@ -189,7 +189,8 @@ static const struct config_key rows[] = {
 		.flags = HOST, .types = EXEC,
 		.text = "priority of the program, 19 the lowest; below 0 takes privilege"},
 	{CONFIG_HANDLER, "operation", WORD(handler, operation), .initial = "",
-		.words = "find insert count aggregate", .flags = HOST, .types = MONGO, .example = "find",
+		.words = "find insert count aggregate", .flags = HOST, .types = MONGO,
+		.example = "find",
 		.text = "what a task does with the collection; aggregate needs operators = yes; "
 			"must be given"},
 	{CONFIG_HANDLER, "database", STRING(handler, database), .initial = "", .max = 63,

@@ -9,7 +9,9 @@
 #include <limits.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -31,6 +33,36 @@ const char *spawn_host_path(char *ret_path, size_t size)
 	}
 	(void)snprintf(ret_path, size, "%s/workpool-host", PKGLIBEXECDIR);
 	return ret_path;
+}
+
+/* What the service manager tells the daemon is not for its hosts: a word of theirs would be taken for the daemon's. */
+static const char *const not_for_hosts[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
+	"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "MAINPID"};
+
+static bool is_for_hosts(const char *variable)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(not_for_hosts); i++) {
+		size_t len = strlen(not_for_hosts[i]);
+
+		if (strncmp(variable, not_for_hosts[i], len) == 0 && variable[len] == '=')
+			return false;
+	}
+	return true;
+}
+
+/* The caller frees the array; the strings stay the environment's. NULL: no memory. */
+static char **spawn_environment(void)
+{
+	size_t n = 0, kept = 0;
+	char **variables;
+
+	while (environ[n] != NULL)
+		n++;
+	variables = calloc(n + 1, sizeof *variables);
+	for (size_t i = 0; variables != NULL && i < n; i++)
+		if (is_for_hosts(environ[i]))
+			variables[kept++] = environ[i];
+	return variables;
 }
 
 /* Own session (no terminal's signals), nothing blocked or ignored, standard input from /dev/null. */
@@ -58,11 +90,14 @@ static int spawn_prepare(posix_spawnattr_t *attr, posix_spawn_file_actions_t *ac
 int spawn_host(const char *path, const char *pool, pid_t *ret_pid, int *ret_fd)
 {
 	char *argv[] = {"workpool-host", (char *)pool, NULL};
+	auto_free char **variables = spawn_environment();
 	auto_fd int ours = -1, theirs = -1;
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	int fds[2], r;
 
+	if (variables == NULL)
+		return -ENOMEM;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
 		return -errno;
 	ours = fds[0];
@@ -83,7 +118,7 @@ int spawn_host(const char *path, const char *pool, pid_t *ret_pid, int *ret_fd)
 	(void)posix_spawn_file_actions_init(&actions);
 	r = spawn_prepare(&attr, &actions, theirs);
 	if (r == 0)
-		r = -posix_spawn(ret_pid, path, &actions, &attr, argv, environ);
+		r = -posix_spawn(ret_pid, path, &actions, &attr, argv, variables);
 	(void)posix_spawn_file_actions_destroy(&actions);
 	(void)posix_spawnattr_destroy(&attr);
 	if (r == 0)

@@ -51,7 +51,8 @@ static int root_open_loop(struct daemon *daemon)
 
 	if (config == NULL)
 		return -ENOMEM;
-	(void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_PRECISE_TIMER);
+	/* No precise timer: it would cost a system call a turn, and nothing here is due to the millisecond. */
+	(void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
 	daemon->base = event_base_new_with_config(config);
 	event_config_free(config);
 	if (daemon->base == NULL)

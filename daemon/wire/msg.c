@@ -10,6 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
+
+#define SHOWN_NAME_MAX 48 /* bytes of an unknown member in a reason */
+
 /* All reasons end up in MalformedMessage, behind "reason". */
 static int refuse(const char *why, char ret_why[JSON_WHY_SIZE])
 {
@@ -49,9 +53,12 @@ static int read_member(
 		     : strcmp(name, "oneway") == 0  ? &msg->oneway
 		     : strcmp(name, "upgrade") == 0 ? &msg->upgrade
 						    : NULL;
-	if (!flag)
-		return refuse("a member other than method, parameters, more, oneway and upgrade",
-			ret_why);
+	if (!flag) {
+		(void)snprintf(
+			ret_why, JSON_WHY_SIZE, "unknown member '%.*s'", SHOWN_NAME_MAX, name);
+		str_make_safe(ret_why);
+		return -EBADMSG;
+	}
 	if (!is_null && read_flag(value, flag) < 0) {
 		(void)snprintf(ret_why, JSON_WHY_SIZE, "%s: not true or false", name);
 		return -EBADMSG;

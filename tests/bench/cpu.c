@@ -1,0 +1,75 @@
+/*
+ * cpu: see cpu.h. Times of processes come from their CPU clocks, exact; those of a whole CPU from
+ * proc(5), /proc/stat, in ticks: good for a few percent of half a second.
+ */
+#include "cpu.h"
+
+#include <err.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+uint64_t cpu_clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	if (clock_gettime(clock, &ts) < 0)
+		err(1, "clock_gettime");
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+clockid_t cpu_clock_of(pid_t pid)
+{
+	clockid_t clock;
+	int error = clock_getcpuclockid(pid, &clock);
+
+	if (error != 0)
+		errx(1, "the CPU time of process %d: %s", (int)pid, strerror(error));
+	return clock;
+}
+
+int cpu_pinned_to(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof set, &set) < 0 || CPU_COUNT(&set) != 1)
+		return -1;
+	for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &set))
+			return (int)cpu;
+	return -1;
+}
+
+/* The line of /proc/stat that begins with `name`. */
+static void read_stat(const char *name, char *ret_line, int size)
+{
+	FILE *file = fopen("/proc/stat", "re");
+	size_t len = strlen(name);
+	bool found = false;
+
+	if (file == NULL)
+		err(1, "/proc/stat");
+	while (!found && fgets(ret_line, size, file) != NULL)
+		found = strncmp(ret_line, name, len) == 0 && ret_line[len] == ' ';
+	(void)fclose(file);
+	if (!found)
+		errx(1, "/proc/stat says nothing of \"%s\"", name);
+}
+
+uint64_t cpu_busy_ns(int cpu)
+{
+	unsigned long long user, nice, system, idle, iowait, irq, softirq, steal;
+	char name[16] = "cpu", line[512];
+
+	if (cpu >= 0)
+		(void)snprintf(name, sizeof name, "cpu%d", cpu);
+	read_stat(name, line, sizeof line);
+	if (sscanf(line, "%*s %llu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system,
+		    &idle, &iowait, &irq, &softirq, &steal) != 8)
+		errx(1, "/proc/stat: %s", line);
+	return (user + nice + system + irq + softirq + steal) *
+	       (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
+}

@@ -1,0 +1,24 @@
+/*
+ * cpu: who used how much processor time. Called by load.c before and after a measurement.
+ */
+#ifndef WORKPOOL_BENCH_CPU_H
+#define WORKPOOL_BENCH_CPU_H
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#define NS_PER_S UINT64_C(1000000000)
+
+uint64_t cpu_clock_ns(clockid_t clock);
+
+/* The CPU time of all threads of a process, to the nanosecond. */
+clockid_t cpu_clock_of(pid_t pid);
+
+/* The one CPU that this process may be on; -1: there are several. */
+int cpu_pinned_to(void);
+
+/* What all programs used of that CPU, or with -1 of all together, and what the hypervisor took. */
+uint64_t cpu_busy_ns(int cpu);
+
+#endif
