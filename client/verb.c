@@ -26,6 +26,7 @@ static const struct flag flags[FLAG_NAMES] = {
 };
 
 #define USAGE_WIDTH 32 /* of verb and arguments in the overview */
+#define FLAG_WIDTH  20 /* of "--name ARGUMENT" */
 
 #define MANY         SIZE_MAX
 #define F(NAME)      (UINT64_C(1) << FLAG_NAME_##NAME)
@@ -268,6 +269,7 @@ static void write_flags(uint64_t mask, FILE *to)
 	for (size_t i = 0; i < FLAG_NAMES; i++) {
 		const struct flag *flag = &flags[i];
 		bool is_optional = flag->kind == FLAG_DURATION_OPT;
+		size_t width;
 		if (!(mask >> i & 1))
 			continue;
 		(void)snprintf(name, sizeof(name), "--%s%s%s%s", flag->name,
@@ -275,9 +277,10 @@ static void write_flags(uint64_t mask, FILE *to)
 			: flag->arg ? " "
 				    : "",
 			flag->arg ? flag->arg : "", is_optional ? "]" : "");
-		(void)fprintf(to, "  %c%c%c %-20s %s\n", flag->letter ? '-' : ' ',
+		width = text_width(view_of(name));
+		(void)fprintf(to, "  %c%c%c %s%*s %s\n", flag->letter ? '-' : ' ',
 			flag->letter ? flag->letter : ' ', flag->letter ? ',' : ' ', name,
-			flag->text);
+			width < FLAG_WIDTH ? (int)(FLAG_WIDTH - width) : 0, "", flag->text);
 	}
 }
 

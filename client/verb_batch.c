@@ -1,6 +1,7 @@
 /*
  * verb_batch: a stream of posts. Each line of the input is the parameters of one Post; each line of the output is
- * what became of it, in the same order, so that paste(1) can put them side by side.
+ * what became of it, in the same order. Blank lines are skipped: they have no line of output. So paste(1) can put
+ * both side by side if the input has none; the numbers of lines in errors count them.
  *
  *        input            slots (a ring: sent or wrong, not yet answered)            output
  *     lines in ──▶ │ done … │ head: oldest without answer │ … │ tail: newest │ ──▶ lines out

@@ -25,6 +25,7 @@
 #define RUNS_DEFAULT   5
 #define RESTORE_US     (10 * US_PER_SEC)
 #define SETTLE_STEP_US (2 * US_PER_MS)
+#define SAME_SEC       0.001 /* a difference below is none */
 
 struct trial {
 	struct ctl *ctl; /* borrows: outlives the verb */
@@ -245,8 +246,13 @@ static struct mean mean_of(const struct trial *trial, size_t size)
 /* Against the first number of workers; to ten milliseconds where there are many of them. */
 static void show_difference(double seconds)
 {
-	long ms = (long)((seconds < 0 ? -seconds : seconds) * 1000 + 0.5);
+	double size = seconds < 0 ? -seconds : seconds;
+	long ms = (long)(size * 1000 + 0.5);
 
+	if (size < SAME_SEC) {
+		(void)fputs(" the same", stdout);
+		return;
+	}
 	if (ms >= 100)
 		ms = (ms + 5) / 10 * 10;
 	(void)printf(" ~%ld Milliseconds %s", ms, seconds < 0 ? "Slower" : "Faster");

@@ -215,7 +215,7 @@ static int drain_one(
 			(intmax_t)print_int(reply.params, "active"));
 		if (!continues || ctl->print.is_json)
 			code = show_drained(ctl, table, pool, reply.params);
-		if (code == 0)
+		if (code == 0 && ctl->print.is_json)
 			code = print_flush(&ctl->print); /* progress is seen while it goes on */
 		if (code == 0 && !continues &&
 			!json_is_true(json_object_get(reply.params, "drained")))

@@ -38,7 +38,14 @@ static int build_params(const struct ctl *ctl, json_t **ret_params)
 	return 0;
 }
 
-/* For D at most, for the task that was posted; its row in the replies. */
+/* What post says without --wait, for whoever wants to go on waiting; with -j the reply said it. */
+static void show_id(const struct ctl *ctl, const char *id)
+{
+	if (!ctl->print.is_json)
+		(void)puts(id); /* print_flush() finds out whether it could be written */
+}
+
+/* For D at most, for the task that was posted: its row, or its id if there is none. */
 static int wait_for(struct ctl *ctl, const char *id, struct outcome *outcome)
 {
 	auto_reply struct link_reply reply = {0};
@@ -53,13 +60,17 @@ static int wait_for(struct ctl *ctl, const char *id, struct outcome *outcome)
 		0);
 	if (code == 0)
 		code = link_expect(&ctl->link, until_us, &reply);
-	if (code)
+	if (code) {
+		show_id(ctl, id);
 		return code;
+	}
 	if (ctl->print.is_json)
 		code = print_json(&ctl->print, reply.params);
 	const json_t *task = json_array_get(json_object_get(reply.params, "tasks"), 0);
 	if (code == 0 && task)
 		code = outcome_add(outcome, task);
+	if (!task)
+		show_id(ctl, id);
 	if (code == 0 && !task)
 		code = fault_say(CODE_DEADLINE, "task %s has not ended in time and goes on", id);
 	return code ? code : outcome->code;
@@ -92,7 +103,6 @@ int verb_post(struct ctl *ctl)
 	}
 	if (is_waited)
 		return wait_for(ctl, id, &outcome);
-	if (!ctl->print.is_json)
-		(void)puts(id);
+	show_id(ctl, id);
 	return 0;
 }

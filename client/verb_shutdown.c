@@ -49,7 +49,7 @@ int verb_shutdown(struct ctl *ctl)
 		else if (!continues && !ctl->opts.is_quiet)
 			code = print_fields(&ctl->print, final_columns, ARRAY_SIZE(final_columns),
 				reply.params);
-		if (code == 0)
+		if (code == 0 && ctl->print.is_json)
 			code = print_flush(&ctl->print); /* progress is seen while it goes on */
 	}
 	/* Gone is the daemon only when it has closed. */

@@ -119,6 +119,17 @@ static int check_uri(const struct subject *subject)
 		"type mongodb needs a server: the credential mongodb-uri, or uri in [mongodb]");
 }
 
+/* A pipeline is made of operators: without them there is nothing that aggregate could take. */
+static int check_operators(const struct subject *subject)
+{
+	const struct config_key *key = keys_find(CONFIG_HANDLER, "operation");
+
+	if (strcmp(subject->handler->operation, "aggregate") != 0 || subject->handler->operators)
+		return 0;
+	return build_refuse(subject->build, -EINVAL, origin_of(subject, key), subject->section,
+		key->name, subject->handler->operation, "needs \"operators = yes\"");
+}
+
 static int check_bounds(const struct subject *subject)
 {
 	struct settings *settings = subject->build->settings;
@@ -142,8 +153,8 @@ static int check_bounds(const struct subject *subject)
 
 static int check_handler(const struct subject *subject)
 {
-	static int (*const checks[])(const struct subject *) = {
-		check_type, check_foreign_keys, check_needs, check_pool, check_uri};
+	static int (*const checks[])(const struct subject *) = {check_type, check_foreign_keys,
+		check_needs, check_pool, check_uri, check_operators};
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(checks) && subject->section != NULL && r == 0; i++)

@@ -245,7 +245,10 @@ static int listen_open_own(
 		r = listen_lock(listener);
 	if (r == 0)
 		r = listen_bind(listener);
-	if (r == -EADDRINUSE)
+	if (r == -EEXIST)
+		(void)snprintf(ret_why, why_size,
+			"%s: is there and is no socket: it is left as it is", listener->path);
+	else if (r == -EADDRINUSE)
 		(void)snprintf(
 			ret_why, why_size, "%s: another daemon listens there", listener->path);
 	else if (r < 0)

@@ -13,7 +13,7 @@
 
 static void ready_serve(struct daemon *daemon)
 {
-	if (daemon->is_serving)
+	if (daemon->is_serving || daemon->done)
 		return;
 	daemon->is_serving = true;
 	deadline_clear(&daemon->board->deadlines, &daemon->patience);

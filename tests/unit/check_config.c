@@ -70,8 +70,9 @@ static char *text_for(const struct config_key *key, const char *value, unsigned 
 		r = asprintf(&text, SOME_URI "[handler x]\n%s = %s\n", key->name, value);
 	} else if (key->scope == CONFIG_HANDLER && (key->types & CONFIG_EXEC) == 0) {
 		*ret_line = 5;
-		r = asprintf(&text, SOME_URI "[handler x]\ntype = mongodb\n%s = %s\n%s%s%s",
+		r = asprintf(&text, SOME_URI "[handler x]\ntype = mongodb\n%s = %s\n%s%s%s%s",
 			key->name, value,
+			strcmp(key->name, "operators") != 0 ? "operators = yes\n" : "",
 			strcmp(key->name, "operation") != 0 ? "operation = find\n" : "",
 			strcmp(key->name, "database") != 0 ? "database = d\n" : "",
 			strcmp(key->name, "collection") != 0 ? "collection = c\n" : "");
@@ -592,6 +593,9 @@ START_TEST(test_config_rules_bind_keys_together)
 			"f:3: [handler x]: type mongodb needs the key \"database\""},
 		{SOME_URI "[handler x]\ntype = mongodb\noperation = find\ndatabase = d\n",
 			"f:3: [handler x]: type mongodb needs the key \"collection\""},
+		{SOME_URI "[handler x]\ntype = mongodb\noperation = aggregate\ndatabase = d\n"
+			  "collection = c\n",
+			"f:5: [handler x] operation: \"aggregate\": needs \"operators = yes\""},
 		{"[handler x]\ntype = mongodb\n" SOME_MONGO,
 			"f:1: [handler x]: type mongodb needs a server: the credential "
 			"mongodb-uri, or uri in "
@@ -1004,6 +1008,27 @@ START_TEST(test_config_shipped_file_is_not_stale)
 }
 END_TEST
 
+/* What has no code yet has no word either. */
+START_TEST(test_config_texts_promise_nothing_that_is_not_there)
+{
+	static const char *const words[] = {
+		"reload", "retry", "cancel", "delayed", "live", "restart", "update", "delete"};
+	static int (*const writers[])(struct buf *) = {config_write_shipped, config_write_manual};
+
+	for (size_t i = 0; i < ARRAY_SIZE(writers); i++) {
+		struct buf out;
+
+		buf_init(&out, 1 << 20);
+		ck_assert_int_eq(writers[i](&out), 0);
+		ck_assert_int_eq(buf_append(&out, "", 1), 0);
+		for (size_t n = 0; n < ARRAY_SIZE(words); n++)
+			ck_assert_msg(
+				strstr(buf_view(&out).data, words[n]) == NULL, "%s", words[n]);
+		buf_done(&out);
+	}
+}
+END_TEST
+
 START_TEST(test_config_manual_is_not_stale)
 {
 	static const char begin[] = ".\\\" BEGIN GENERATED\n", end[] = ".\\\" END GENERATED\n";
@@ -1060,6 +1085,7 @@ static Suite *config_suite(void)
 	tcase_add_test(texts, test_config_shipped_file_loads_with_and_without_comments);
 	tcase_add_test(texts, test_config_shipped_file_is_not_stale);
 	tcase_add_test(texts, test_config_manual_is_not_stale);
+	tcase_add_test(texts, test_config_texts_promise_nothing_that_is_not_there);
 	suite_add_tcase(suite, texts);
 	return suite;
 }

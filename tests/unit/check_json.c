@@ -52,7 +52,7 @@ static const struct {
 	ROW("0x10", "byte"),
 	ROW("1_000", "byte"),
 	/* Strings. */
-	ROW("\"\\u0000\"", "u0000"),
+	ROW("\"\\u0000\"", "\\u0000 is not allowed near"),
 	ROW("{\"\\u0000\":1}", "byte"),
 	ROW("\"a\0b\"", "byte"),
 	ROW("\"a\nb\"", "byte"),

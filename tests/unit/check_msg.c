@@ -6,6 +6,8 @@
 
 #include "wire/msg.h"
 
+#define AB46 "ababababababababababababababababababababababab" /* 46 bytes */
+
 /* why: a part of the reason; NULL: a call with this method and these flags. */
 static const struct {
 	const char *text;
@@ -36,7 +38,12 @@ static const struct {
 	{"{\"method\":\"a.B\",\"more\":1}", "more: not true or false", NULL, 0, 0, 0, 0},
 	{"{\"method\":\"a.B\",\"oneway\":\"true\"}", "oneway: not true", NULL, 0, 0, 0, 0},
 	{"{\"method\":\"a.B\",\"upgrade\":{}}", "upgrade: not true", NULL, 0, 0, 0, 0},
-	{"{\"method\":\"a.B\",\"id\":1}", "a member other than", NULL, 0, 0, 0, 0},
+	{"{\"method\":\"a.B\",\"id\":1}", "unknown member 'id'", NULL, 0, 0, 0, 0},
+	{"{\"method\":\"a.B\",\"\":1}", "unknown member ''", NULL, 0, 0, 0, 0},
+	{"{\"method\":\"a.B\",\"a\\u001b\\nb\":1}", "unknown member 'a??b'", NULL, 0, 0, 0, 0},
+	/* At most 48 bytes of it, no half character. */
+	{"{\"" AB46 "\xc3\xa4\xc3\xa4\":1}", "unknown member '" AB46 "\xc3\xa4'", NULL, 0, 0, 0, 0},
+	{"{\"" AB46 "_\xc3\xa4\":1}", "unknown member '" AB46 "_?'", NULL, 0, 0, 0, 0},
 	{"{\"method\":\"a.B\",\"method\":\"a.C\"}", "duplicate", NULL, 0, 0, 0, 0},
 	{"{\"method\":\"a.B\"}{}", "byte", NULL, 0, 0, 0, 0},
 	{"{\"method\":\"a.B\",\"parameters\":{\"n\":9007199254740992}}", "member 'n'", NULL, 0, 0,

@@ -167,10 +167,9 @@ END_TEST
 START_TEST(test_exec_child_has_three_descriptors_and_an_own_session)
 {
 	auto_json json_t *json = run_exec(
-		"stdin=none\n" SH(
-			"ls /proc/$$/fd | tr -d \"\\n\"; echo; cut -d\" \" -f1,5,6 /proc/$$/stat; "
-			"grep NoNewPrivs /proc/$$/status; grep SigIgn /proc/$$/status; "
-			"grep SigBlk /proc/$$/status; grep core /proc/$$/limits"),
+		"stdin=none\n" SH("ls -m /proc/$$/fd; cut -d\" \" -f1,5,6 /proc/$$/stat; "
+				  "grep NoNewPrivs /proc/$$/status; grep SigIgn /proc/$$/status; "
+				  "grep SigBlk /proc/$$/status; grep core /proc/$$/limits"),
 		"{}", OUTCOME_OK, "");
 	int pid, group, session, core_soft;
 	char fds[256], privs[32], ign[32], blk[32];
@@ -180,7 +179,7 @@ START_TEST(test_exec_child_has_three_descriptors_and_an_own_session)
 			      "core file size %d",
 			      fds, &pid, &group, &session, privs, ign, blk, &core_soft) == 8,
 		"%s", text_of(json, "stdout"));
-	ck_assert_str_eq(fds, "012");
+	ck_assert_str_eq(fds, "0, 1, 2");
 	ck_assert_int_eq(group, pid);
 	ck_assert_int_eq(session, pid);
 	ck_assert_str_eq(privs, "1");

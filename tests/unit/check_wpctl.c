@@ -148,6 +148,36 @@ START_TEST(test_verb_row_has_help_and_refuses_unknown_flags)
 }
 END_TEST
 
+/* The column in which `text` begins. */
+static size_t help_column(const char *line, const char *text)
+{
+	const char *help = strstr(line, text);
+
+	ck_assert_ptr_nonnull(help);
+	return text_width((struct view){line, (size_t)(help - line)});
+}
+
+START_TEST(test_verb_help_is_aligned_by_characters)
+{
+	struct ctl ctl = {0};
+	char *copy, *text = NULL;
+	size_t len = 0;
+
+	ck_assert_int_eq(parse(&ctl, "bench --help", &copy), 0);
+	FILE *to = open_memstream(&text, &len);
+	ck_assert_ptr_nonnull(to);
+	verb_write_help(ctl.verb, to);
+	ck_assert_int_eq(fclose(to), 0);
+	const char *runs = strstr(text, "      --runs");
+	const char *workers = strstr(text, "      --workers");
+	ck_assert(runs && workers);
+	ck_assert_uint_eq(help_column(runs, "runs for each"), help_column(workers, "numbers of"));
+	free(text);
+	free(ctl.names);
+	free(copy);
+}
+END_TEST
+
 static char *sentence(const char *error, json_t *params)
 {
 	struct buf out;
@@ -282,6 +312,7 @@ int main(void)
 	tcase_add_test(tcase, test_verb_parse_fills_fields_and_leaves_the_rest_not_given);
 	tcase_add_loop_test(tcase, test_verb_row_has_help_and_refuses_unknown_flags, 0,
 		(int)ARRAY_SIZE(verb_names));
+	tcase_add_test(tcase, test_verb_help_is_aligned_by_characters);
 	tcase_add_loop_test(tcase, test_fault_row_has_a_code_and_a_whole_sentence, 0,
 		(int)ARRAY_SIZE(error_names));
 	tcase_add_test(tcase, test_fault_sentence_is_filled_with_the_parameters);
