@@ -1,0 +1,113 @@
+"""Many programs at once, while their processes and their host are killed at random: every task ends exactly once, no zombie and
+no orphan is left. Prints what it did."""
+import collections
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from kit import proc, procs
+from kit.client import DEADLINE, CallError
+
+pytestmark = [pytest.mark.exec, pytest.mark.slow, pytest.mark.usefixtures("has_exec")]
+N_TASKS, N_WORKERS = 200, 8
+HOST_KILLS = (60, 120)  # after so many ends
+
+# Some end at once, some fail, some leave children behind; each lives a few milliseconds.
+PROGRAM = """
+case $(($WORKPOOL_TASK_ID % 5)) in
+0) cat >/dev/null ;;
+1) sleep 0.05 & sleep 0.02 ;;
+2) setsid sleep 600 & sleep 0.02; exit 3 ;;
+3) sh -c 'env -i setsid sh -c "sleep 600; :" &'; sleep 0.03 ;;
+4) trap '' TERM; sleep 0.01 ;;
+esac
+"""
+
+
+def kill_at_random(rng, daemon):
+    """One of the programs, or what it started; answers whether there was one."""
+    pids = procs.task_pids(daemon)
+    if not pids:
+        return False
+    try:
+        os.kill(rng.choice(pids), rng.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV]))
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_each_of_many_tasks_ends_once_whatever_is_killed(start, tmp_path):
+    seed = random.randrange(1 << 32)
+    rng = random.Random(seed)
+    config = f"[pool default]\nworkers = {N_WORKERS}\ncapacity = {N_TASKS}\n"
+    daemon = start(config + procs.shell_handler(tmp_path, "program", PROGRAM, kill_after="200ms", timeout="20s"))
+    client = daemon.client()
+    ids = [client.post("program", {"n": n})["id"] for n in range(N_TASKS)]
+    assert len(set(ids)) == N_TASKS
+    waiter = daemon.client()
+    waiter.send("Wait", {"ids": ids}, more=True)
+    ends, n_kills, host_kills = [], 0, list(HOST_KILLS)
+    for reply in waiter.recv_stream(6 * DEADLINE):
+        ends.append(reply["task"])
+        n_kills += rng.random() < 0.3 and kill_at_random(rng, daemon)
+        if host_kills and len(ends) >= host_kills[0]:
+            host_kills.pop(0)
+            daemon.until(lambda pool: pool["host"] == "up", seconds=3 * DEADLINE)
+            os.kill(client.pool()["host_pid"], signal.SIGKILL)
+    until = time.monotonic() + 2
+    told = f"seed {seed}: {N_TASKS} tried, {n_kills} programs and {len(HOST_KILLS)} hosts killed"
+    assert sorted(task["id"] for task in ends) == sorted(ids), told
+    pool = daemon.until(lambda pool: pool["host"] == "up", seconds=3 * DEADLINE)
+    assert pool["done"] + pool["failed"] == pool["posted"] == N_TASKS, (told, pool)
+    assert pool["host_restarts"] >= len(HOST_KILLS), (told, pool)
+    procs.check_none_left(daemon, until)
+    assert proc.zombies(daemon.pid) == [], told
+    reasons = collections.Counter(task.get("reason", "done") for task in ends)
+    assert set(reasons) <= {"done", "exit", "signal", "crashed"}, (told, reasons)
+    assert 1 <= reasons["crashed"] <= len(HOST_KILLS) * N_WORKERS and reasons["exit"] > 0 and reasons["done"] > 0, (told, reasons)
+    print(f"{told}, ends {dict(reasons)}, 0 zombies, 0 orphans")
+
+
+def test_each_task_is_run_by_at_most_as_many_programs_as_workers(start, tmp_path):
+    """No program runs beside the ones that are counted as active, and each of the tasks is run once."""
+    log = tmp_path / "log"
+    daemon = start(f"[pool default]\nworkers = {N_WORKERS}\ncapacity = {N_TASKS}\n"
+                   + procs.shell_handler(tmp_path, "program", f"echo + $WORKPOOL_TASK_ID $WORKPOOL_WORKER >>{log}; "
+                                                              f"sleep 0.005; echo - $WORKPOOL_TASK_ID $WORKPOOL_WORKER >>{log}"))
+    client = daemon.client()
+    ids = [client.post("program")["id"] for _ in range(N_TASKS)]
+    daemon.until(lambda pool: pool["done"] == N_TASKS, seconds=6 * DEADLINE)
+    running, begun = {}, []
+    for line in log.read_text().splitlines():
+        sign, task, worker = line.split()
+        if sign == "+":
+            assert worker not in running, f"worker {worker} runs {running[worker]} and {task}"
+            running[worker] = task
+            begun.append(task)
+        else:
+            assert running.pop(worker) == task
+    assert sorted(begun) == sorted(ids) and not running
+    assert client.pool()["max_active"] == N_WORKERS
+
+
+def test_programs_fail_in_order_while_the_host_cannot_be_replaced(start, tmp_path):
+    """Kills of the host one after the other: posts are taken or refused, never lost."""
+    daemon = start("[pool default]\nworkers = 4\ncapacity = 50\n" + procs.handler("program", "/bin/sleep", "0.01"))
+    client, accepted = daemon.client(), []
+    for _ in range(5):
+        for _ in range(20):
+            try:
+                accepted.append(client.post("program")["id"])
+            except CallError as error:
+                assert error.short in ("AtCapacity", "NotReady"), error
+        pid = client.pool().get("host_pid")
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+    tasks = client.call("Wait", {"ids": accepted}, seconds=6 * DEADLINE)["tasks"]
+    assert sorted(task["id"] for task in tasks) == sorted(accepted)
+    assert {task["state"] for task in tasks} <= {"done", "failed"}
+    daemon.until(lambda pool: pool["host"] == "up", seconds=3 * DEADLINE)
+    assert procs.task_pids(daemon) == [] and proc.zombies(daemon.pid) == []
