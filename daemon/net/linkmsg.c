@@ -12,7 +12,6 @@
 #include "config/config.h"
 #include "net/daemon.h"
 #include "net/hostlink.h"
-#include "net/ready.h"
 
 /* Out of memory here means that the host is not told something it must know: it is ended, and its successor is told all. */
 static void linkmsg_send(struct hostlink *link, const struct hostmsg *msg)
@@ -72,7 +71,6 @@ static int take_ready(struct hostlink *link, const struct hostmsg *msg)
 	slots_up(&link->pool->slots, link);
 	log_info("host_up", "pool \"%s\": its host (pid %d) is up with %u workers",
 		link->pool->settings->name, (int)link->pid, link->pool->slots.workers);
-	ready_check(daemon);
 	return 0;
 }
 

@@ -54,6 +54,8 @@ void ready_check(struct daemon *daemon)
 {
 	const struct hostlink *link;
 
+	if (daemon->is_ready)
+		return;
 	TAILQ_FOREACH (link, &daemon->links, link)
 		if (!link->was_up)
 			return;

@@ -11,7 +11,7 @@ struct daemon;
 
 /* Starts a host for every pool. -ENOMEM. */
 int ready_begin(struct daemon *daemon) MUST_CHECK;
-/* A host is up: perhaps it was the last one. */
+/* Step of the turn: is every host up now? */
 void ready_check(struct daemon *daemon);
 
 #endif

@@ -14,6 +14,7 @@
 #include "net/daemon.h"
 #include "net/hostlink.h"
 #include "net/notify.h"
+#include "net/ready.h"
 #include "net/stop.h"
 
 #define WALL_JITTER_US US_PER_MS  /* between two readings of two clocks */
@@ -91,6 +92,7 @@ void turn_once(struct daemon *daemon)
 	turn_commit(daemon);
 	hostlink_flush(daemon);
 	conn_flush(daemon);
+	ready_check(daemon);
 	stop_check(daemon);
 	notify_turn(daemon);
 	conn_sweep(daemon);

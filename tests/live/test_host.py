@@ -91,7 +91,7 @@ def test_host_that_stops_in_a_debugger_holds_only_its_pool(start):
     daemon = start(TWO, env=QUIET)
     client = daemon.client()
     pid = client.pool()["host_pid"]
-    os.kill(pid, signal.SIGSTOP)
+    proc.freeze(pid)
     try:
         task = client.post("noop")["id"]
         assert client.run("noop", pool="mail")["state"] == "done"

@@ -280,7 +280,7 @@ def test_host_that_hangs_is_killed_when_stopping(start):
     daemon = start(ONE)
     waiter, client = daemon.client(), daemon.client()
     waiter.send("Post", {"handler": "sleep", "args": MINUTE, "wait": True})
-    os.kill(daemon.until(lambda pool: pool["active"] == 1)["host_pid"], signal.SIGSTOP)
+    proc.freeze(daemon.until(lambda pool: pool["active"] == 1)["host_pid"])
     began = time.monotonic()
     client.send("Shutdown", {"mode": "now"})
     assert state_and_reason(waiter.recv(15)["task"]) == ("failed", "crashed")

@@ -75,6 +75,15 @@ def is_alive(pid):
     return fields is not None and fields[0] not in "ZX"
 
 
+def freeze(pid, seconds=5):
+    """SIGSTOP, and until it has happened: the signal alone comes when it comes."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + seconds
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        while (stat_fields(f"{pid}/task/{thread}") or ["T"])[0] != "T":
+            assert time.monotonic() < deadline, f"{pid} does not stop"
+
+
 def command_line(pid):
     try:
         return _read(f"/proc/{pid}/cmdline").replace("\0", " ").strip()
