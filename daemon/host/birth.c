@@ -18,8 +18,8 @@
 
 #include "base/fd.h"
 
-#define TOLD_FD                                                                                    \
-	3 /* the pipe's end in the new process: behind 0 to 2, so that all others are closed in one go */
+/* The pipe's end in the new process: behind 0 to 2, so that all others are closed in one go. */
+#define TOLD_FD 3
 
 struct failure {
 	enum spawn_step step;

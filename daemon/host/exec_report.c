@@ -13,8 +13,8 @@
 
 #include "base/clock.h"
 
-#define REPORT_LIMIT                                                                               \
-	(HOSTMSG_LIMIT - 4096u) /* leaves room for the DONE, the sentence, and both their frames */
+/* Leaves room for the DONE, the sentence, and both their frames. */
+#define REPORT_LIMIT (HOSTMSG_LIMIT - 4096u)
 
 static uint64_t us_of(struct timeval time)
 {

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "host/mongo.h"
+#include "host/scratch.h"
 #include "host/setup.h"
 
 static void leave(struct host *host, int status) __attribute__((noreturn));
@@ -35,6 +36,7 @@ static void on_spawner_gone(void *arg)
 
 	log_error("spawner_gone", "the process that starts programs has ended: this host gives up");
 	spawner_kill_all(&host->spawner);
+	scratch_remove(host->spawner.home); /* what the spawner would have done */
 	log_flush();
 	_exit(WORK_EXIT_BROKEN);
 }

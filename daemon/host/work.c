@@ -385,6 +385,7 @@ int work_pool_start(struct work_pool *pool, uint32_t workers)
 	pool->wanted = workers + 1;
 	grow(pool);
 	bool is_enough = pool->threads > 1;
+	take_all(pool); /* what came in one read with GO: a QUIT, if the daemon stops already */
 	(void)pthread_mutex_unlock(&pool->lock);
 	return is_enough ? 0 : -EAGAIN;
 }

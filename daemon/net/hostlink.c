@@ -19,9 +19,9 @@
 
 #define READ_BYTES (64u * 1024)
 #define LASTED_US  US_PER_SEC /* a host that was up so long did not fail at its start */
-#define PAUSE_MIN_US                                                                               \
-	(100 * US_PER_MS) /* before the second start in a row that failed, doubling … */
-#define PAUSE_MAX_US   (5 * US_PER_SEC) /* … up to this */
+/* Before the second start in a row that failed; doubles up to PAUSE_MAX_US. */
+#define PAUSE_MIN_US   (100 * US_PER_MS)
+#define PAUSE_MAX_US   (5 * US_PER_SEC)
 #define LAST_READS     256 /* of a host that has ended: 16 MB, a child of it may write on */
 #define START_LIMIT_US (10 * US_PER_SEC) /* from its start until READY */
 

@@ -16,8 +16,8 @@
 #include "net/daemon.h"
 #include "net/hostlink.h"
 
-#define GRACE_US                                                                                   \
-	(6 * US_PER_SEC) /* from ENDING until hosts are killed: more than kill_after's default */
+/* From ENDING until hosts are killed: more than kill_after's default. */
+#define GRACE_US   (6 * US_PER_SEC)
 #define GOODBYE_US (2 * US_PER_SEC) /* for hosts to leave and clients to read their last answers */
 
 static const enum stop_state states[] = {

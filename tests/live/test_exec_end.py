@@ -219,9 +219,8 @@ def test_daemon_that_is_killed_takes_hosts_and_programs_with_it(start, tmp_path,
     procs.check_gone(everyone, began + MARGIN, "after the daemon")
 
 
-def test_spawner_that_is_killed_costs_its_programs_and_not_the_pool(start, tmp_path, told):
-    """No more than its own tasks, and exec works again."""
-    daemon = start(ONE + procs.shell_handler(tmp_path, "program", fill(STUBBORN["ignores_term"][0], told)) + procs.handler("quick", "/bin/true"))
+def kill_spawner(daemon, told):
+    """While a program runs; waits until its task has failed and the pool is up again."""
     client = daemon.client()
     client.send("Post", {"handler": "program", "wait": True})
     everyone = list(told.pids(1).values())
@@ -232,4 +231,21 @@ def test_spawner_that_is_killed_costs_its_programs_and_not_the_pool(start, tmp_p
     assert client.recv()["task"]["state"] == "failed"
     procs.check_gone(everyone, time.monotonic() + MARGIN, "after the spawner")
     daemon.until(lambda pool: pool["host"] == "up")
-    assert client.run("quick")["state"] == "done"
+    return client
+
+
+def test_spawner_that_is_killed_costs_its_programs_and_not_the_pool(start, tmp_path, told):
+    """No more than its own tasks, and exec works again."""
+    daemon = start(ONE + procs.shell_handler(tmp_path, "program", fill(STUBBORN["ignores_term"][0], told)) + procs.handler("quick", "/bin/true"),
+                   env={"TMPDIR": str(tmp_path)})
+    assert kill_spawner(daemon, told).run("quick")["state"] == "done"
+
+
+def test_spawner_that_is_killed_leaves_no_directory(start, tmp_path, told):
+    place = tmp_path / "place"
+    place.mkdir()
+    daemon = start(ONE + procs.shell_handler(tmp_path, "program", fill(STUBBORN["ignores_term"][0], told)), env={"TMPDIR": str(place)})
+    kill_spawner(daemon, told)
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit() == 0
+    assert procs.names_of(place) == []
