@@ -5,6 +5,7 @@ one must have right numbers and its old descriptors, end by SIGTERM with status 
     CI=true          a test that cannot run here fails instead of being skipped
 """
 import os
+import signal
 import subprocess
 import sys
 
@@ -18,6 +19,10 @@ from kit.daemon import Daemon, program, run_workpoold  # noqa: E402
 
 def pytest_configure(config):
     proc.become_subreaper()
+    # nohup(1) and shells' background jobs leave signals ignored, which every program would inherit.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def skip_loudly(why):
