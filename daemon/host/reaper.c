@@ -3,7 +3,8 @@
  * A child is a direct child of this process with a session of its own; what it leaves behind is a member of its process
  * group, or has left that and comes to this process as an orphan (subreaper). The first are KILLed with the group while
  * the dead child still holds the group's number; an orphan is KILLed unless its environment names a child that still
- * runs. Signals go to children that were not reaped yet, so a number never means somebody else.
+ * runs; one whose environment is not there yet is looked at again for a while. Signals go to children that were not
+ * reaped yet, so a number never means somebody else.
  * Invariants: every START gets STARTED and then ENDED, or FAILED; descriptors that came with a message are closed in the
  * same turn; a message that is none changes nothing.
  */
@@ -21,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/idmap.h"
 #include "base/log.h"
@@ -33,6 +35,10 @@
 #define ORPHANS_BYTES (1024u * 1024)
 #define END_TRIES     200 /* of END_STEP_MS, for the end of all children */
 #define END_STEP_MS   10
+#define LOOK_MS       10 /* until orphans that do not tell whose they are are looked at again */
+#define UNKNOWN_US    (2 * US_PER_SEC) /* so long some may not tell; then they are nobody's */
+
+enum claim { CLAIM_NONE, CLAIM_VALID, CLAIM_UNKNOWN };
 
 /* One child that runs. */
 struct kid {
@@ -45,6 +51,7 @@ struct kid {
 struct reaper {
 	int fd;
 	int signal_fd;
+	uint64_t unknown_since_us;  /* at every look since then some orphan did not tell; 0: all do */
 	char *home;                 /* owns: a directory to remove at the end; NULL: none */
 	TAILQ_HEAD(, kid) kids;     /* owns */
 	struct idmap by_id, by_pid; /* borrow */
@@ -186,38 +193,52 @@ static bool has_kid_with_mark(const struct reaper *reaper, const char *mark)
 	return false;
 }
 
-/* Whether the orphan belongs to a child that still runs. Whoever hides its environment does not. */
-static bool is_wanted(const struct reaper *reaper, pid_t pid)
+/*
+ * Of an orphan: does it belong to a child that still runs? In the middle of execve(2) its environment is empty, or may not
+ * be read for a moment; who keeps it so belongs to nobody.
+ */
+static enum claim claim_of(const struct reaper *reaper, pid_t pid)
 {
 	char path[64];
 	size_t len;
 
+	if (TAILQ_EMPTY(&reaper->kids))
+		return CLAIM_NONE;
 	(void)snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
 	auto_free char *env = read_proc(path, ENVIRON_BYTES, &len);
-	if (!env)
-		return false;
+	if (!env || len == 0)
+		return CLAIM_UNKNOWN;
 	for (const char *at = env; at < env + len; at += strlen(at) + 1) {
 		if (has_kid_with_mark(reaper, at))
-			return true;
+			return CLAIM_VALID;
 	}
-	return false;
+	return CLAIM_NONE;
 }
 
 /* KILLs orphans that no running child can lay claim to. Without CONFIG_PROC_CHILDREN in the kernel: none is found. */
-static void kill_orphans(const struct reaper *reaper)
+static void kill_orphans(struct reaper *reaper)
 {
 	char path[64];
 	size_t len;
+	uint64_t now_us = clock_now_us(), since_us = reaper->unknown_since_us;
 
+	reaper->unknown_since_us = 0;
 	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
 	auto_free char *list = read_proc(path, ORPHANS_BYTES, &len);
 	for (char *at = list, *end; at && *at; at = end) {
 		pid_t pid = (pid_t)strtol(at, &end, 10);
 		if (end == at || pid <= 0)
 			break;
-		if (!idmap_find(&reaper->by_pid, (uint64_t)pid) && !is_wanted(reaper, pid))
-			(void)kill(pid, SIGKILL);
 		end += strspn(end, " \n");
+		if (idmap_find(&reaper->by_pid, (uint64_t)pid))
+			continue;
+		enum claim claim = claim_of(reaper, pid);
+		if (claim == CLAIM_UNKNOWN)
+			reaper->unknown_since_us = since_us > 0 ? since_us : now_us;
+		if (claim == CLAIM_NONE ||
+			(claim == CLAIM_UNKNOWN &&
+				now_us - reaper->unknown_since_us > UNKNOWN_US))
+			(void)kill(pid, SIGKILL);
 	}
 }
 
@@ -318,8 +339,11 @@ void reaper_run(int fd)
 	for (bool is_up = true; is_up;) {
 		struct signalfd_siginfo info;
 
-		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+		if (poll(fds, ARRAY_SIZE(fds), reaper.unknown_since_us > 0 ? LOOK_MS : -1) < 0 &&
+			errno != EINTR)
 			break;
+		if (reaper.unknown_since_us > 0)
+			kill_orphans(&reaper);
 		if (fds[1].revents != 0) {
 			(void)!read(reaper.signal_fd, &info, sizeof(info));
 			(void)reap_all(&reaper);
