@@ -200,8 +200,10 @@ START_TEST(test_deadline_order_is_right_for_random_times)
 			at_us[expected] = 0;
 		}
 		for (unsigned j = 0; j < N; j++) {
-			ck_assert_int_eq(at_us[j] != 0, deadline_is_set(&clocks[j].deadline));
-			ck_assert(at_us[j] == 0 || at_us[j] > round);
+			/* One assert that holds costs more than all the rest of a round. */
+			if ((at_us[j] != 0) != deadline_is_set(&clocks[j].deadline) ||
+				(at_us[j] != 0 && at_us[j] <= round))
+				ck_abort_msg("round %u, deadline %u", round, j);
 		}
 	}
 }

@@ -484,7 +484,7 @@ int fx_main(const char *name, const TTest *const *tests, size_t n_tests,
 	SRunner *runner;
 	int failed;
 
-	tcase_set_timeout(tcase, 30);
+	tcase_set_timeout(tcase, 120);
 	for (size_t i = 0; i < n_tests; i++)
 		tcase_add_test(tcase, tests[i]);
 	for (size_t i = 0; i < n_loops; i++)
