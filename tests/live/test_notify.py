@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import socket
 import time
 
 import pytest
@@ -10,6 +11,21 @@ from kit import proc
 
 pytestmark = pytest.mark.short
 ONE = "[pool default]\nworkers = 1\n"
+
+
+def fill(address):
+    """The manager reads nothing, until not one word more finds room. A sender's own buffer may be full before the queue is: then
+    another one goes on."""
+    n = 1
+    while n > 0:
+        n = 0
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            try:
+                while sender.sendto(b"X_FILL=1", address):
+                    n += 1
+            except BlockingIOError:
+                pass
 
 
 def test_ready_comes_when_socket_and_hosts_are_up(start):
@@ -91,6 +107,63 @@ def test_watchdog_of_another_process_is_not_ours(start):
     daemon.wait_note("STOPPING=1")
     assert daemon.wait_exit() == 0
     assert not any("WATCHDOG" in note for note in daemon.notes)
+
+
+def test_manager_that_does_not_read_keeps_nobody_waiting(start):
+    """Calls are answered and tasks run meanwhile; the watchdog is fed again as soon as there is room."""
+    daemon = start(ONE, env={"WATCHDOG_USEC": "100000"})
+    daemon.wait_note("WATCHDOG=1")
+    fill(daemon.notify.getsockname())
+    daemon.pass_time(0.3)
+    daemon.check_serves()
+    daemon.wait_note("WATCHDOG=1")
+    daemon.wait_note("WATCHDOG=1")
+
+
+def test_manager_that_does_not_read_is_no_reason_to_stay(start):
+    daemon = start(ONE)
+    fill(daemon.notify.getsockname())
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit() == 0
+
+
+def test_word_that_found_no_room_is_said_when_there_is_some(start):
+    """Once, and a turn that nothing else wakes says it."""
+    daemon = start(ONE)
+    client = daemon.client()
+    client.send("Post", {"handler": "sleep", "args": {"ms": 60000}, "wait": True})
+    daemon.until(lambda pool: pool["active"] == 1)
+    fill(daemon.notify.getsockname())
+    watcher = daemon.client()
+    daemon.signal(signal.SIGTERM)
+    while watcher.call("Stats")["daemon"]["state"] == "running":
+        pass
+    daemon.wait_note("STOPPING=1")
+    daemon.signal(signal.SIGTERM)
+    assert client.recv()["task"]["state"] == "cancelled"
+    assert daemon.wait_exit() == 0
+    assert "STOPPING=1" not in daemon.notes
+
+
+def test_manager_that_comes_anew_is_told(start):
+    """A new socket at the same place, as after a restart of a supervisor."""
+    daemon = start(ONE)
+    address = daemon.notify.getsockname()
+    daemon.notify.close()
+    os.unlink(address)
+    daemon.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    daemon.notify.bind(address)
+    daemon.signal(signal.SIGTERM)
+    daemon.wait_note("STOPPING=1")
+    assert daemon.wait_exit() == 0
+
+
+def test_manager_s_socket_may_have_an_abstract_name(start):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind("")  # the kernel gives a name: unix(7), autobind
+        daemon = start(ONE, env={"NOTIFY_SOCKET": "@" + manager.getsockname()[1:].decode()}, ready=False)
+        assert proc.wait_readable([manager, daemon.pidfd], 10) == [manager]
+        assert manager.recv(100) == b"READY=1"
 
 
 def test_hosts_do_not_know_the_service_manager_s_variables(start):

@@ -125,7 +125,7 @@ class Daemon:
     def wait_ready(self):
         self.wait_note("READY=1")
         self.wait_note("STATUS=")
-        # The sockets that said so may be open still: a moment later they are not.
+        # What is open for a moment only does not count.
         with Client(self.path) as client:
             replies = client.more("Stats", {"interval_ms": TICK_MS})
             self.fds_at_ready = min(proc.n_fds(self.pid) for _ in zip(replies, range(2))) - 1
