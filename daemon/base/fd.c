@@ -1,7 +1,7 @@
 /*
  * fd: descriptors: closing, the non-blocking flag, whole reads and writes.
  * Whole reads and writes wait: they are for start-up, for children and for clients, never for
- * the daemon's turn.
+ * the daemon's turn. fd_receive() is for it.
  */
 #include "base/fd.h"
 
@@ -14,7 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READ_STEP 4096
+#define READ_STEP     4096
+#define RECEIVE_BYTES (64u * 1024) /* a third of what a socket holds for a writer that is ahead */
 
 int fd_close(int fd)
 {
@@ -128,4 +129,24 @@ int fd_read_all(int fd, size_t limit, char **ret_data, size_t *ret_len)
 	*ret_data = take(data);
 	*ret_len = len;
 	return 0;
+}
+
+/*
+ * By way of the stack, so that `in` takes memory for what came and not for what may come: a large
+ * block taken and given back with every small message costs malloc(3) more than the copy.
+ */
+ssize_t fd_receive(int fd, struct buf *in)
+{
+	char data[RECEIVE_BYTES];
+	size_t room = in->limit - buf_len(in);
+	ssize_t n;
+	int r;
+
+	if (room == 0)
+		return -EMSGSIZE;
+	n = recv(fd, data, room < sizeof data ? room : sizeof data, 0);
+	if (n <= 0)
+		return n < 0 ? -errno : 0;
+	r = buf_append(in, data, (size_t)n);
+	return r < 0 ? r : n;
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 
 void fd_closep(int *fd);
@@ -24,6 +25,11 @@ int fd_close(int fd); /* closes if >= 0, keeps errno, returns -1: fd = fd_close(
 int fd_set_nonblock(int fd) MUST_CHECK; /* -errno */
 /* Blocking, whole: 0 or -errno (-EPIPE …); never raises SIGPIPE on a socket. */
 int fd_write_all(int fd, const void *data, size_t len) MUST_CHECK;
+/*
+ * One recv(2) onto the end of `in`: how many bytes came; 0: the end of input. -EMSGSIZE: `in` is at its limit;
+ * -ENOMEM: what came is lost; else recv(2)'s -errno.
+ */
+ssize_t fd_receive(int fd, struct buf *in) MUST_CHECK;
 /* Whole file up to limit bytes: the caller frees *ret_data, which has a NUL after it. -EFBIG: longer than that. */
 int fd_read_all(int fd, size_t limit, char **ret_data, size_t *ret_len) MUST_CHECK;
 

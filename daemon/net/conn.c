@@ -18,7 +18,6 @@
 #include "net/daemon.h"
 
 #define CALLS_PER_TURN 64
-#define READ_BYTES     (32u * 1024) /* a read's size, and what a busy connection's buffer starts with */
 
 static void conn_on_read(evutil_socket_t fd, short what, void *arg);
 static void conn_on_write(evutil_socket_t fd, short what, void *arg);
@@ -102,7 +101,7 @@ void conn_finish(struct conn *conn)
 
 void conn_fail(struct conn *conn)
 {
-	log_error("no_memory", "out of memory for a reply: a connection is closed");
+	log_error("no_memory", "out of memory for a message: a connection is closed");
 	conn_close(conn);
 }
 
@@ -204,25 +203,22 @@ static bool conn_is_hung_up(const struct conn *conn)
 static void conn_on_read(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *conn = arg;
-	size_t room;
-	char *data;
 	ssize_t n;
 
 	(void)what;
 	if (conn->dead)
 		return;
-	conn->daemon->now_us = clock_now_us();
 	conn_touch(conn);
-	if (buf_reserve(&conn->in, READ_BYTES, &data, &room) < 0 &&
-		buf_reserve(&conn->in, 1, &data, &room) < 0)
-		return; /* full: conn_flush() takes the event away until there is room */
-	n = recv(fd, data, room, 0);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	n = fd_receive(fd, &conn->in);
+	/* -EMSGSIZE: full, conn_flush() takes the event away until there is room. */
+	if (n == -EMSGSIZE || n == -EAGAIN || n == -EINTR)
 		return;
+	if (n == -ENOMEM) {
+		conn_fail(conn);
+		return;
+	}
 	conn->hung_up = n < 0 || (n == 0 && conn_is_hung_up(conn));
 	conn->eof = n <= 0;
-	if (n > 0)
-		buf_commit(&conn->in, (size_t)n);
 	conn_set_ready(conn);
 }
 

@@ -57,7 +57,7 @@ void conn_finish(struct conn *conn);
 void conn_resume(struct conn *conn);
 /* Something was appended to conn->out: it leaves with this turn. */
 void conn_touch(struct conn *conn);
-/* Out of memory for a reply: the client cannot be told the truth any more, so it is told nothing. */
+/* Out of memory for a call or a reply: the client cannot be told the truth any more, so it is told nothing. */
 void conn_fail(struct conn *conn);
 
 /* Steps of the turn. */

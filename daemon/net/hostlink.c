@@ -17,8 +17,7 @@
 #include "net/linkmsg.h"
 #include "net/spawn.h"
 
-#define READ_BYTES (64u * 1024)
-#define LASTED_US  US_PER_SEC /* a host that was up so long did not fail at its start */
+#define LASTED_US US_PER_SEC /* a host that was up so long did not fail at its start */
 /* Before the second start in a row that failed; doubles up to PAUSE_MAX_US. */
 #define PAUSE_MIN_US   (100 * US_PER_MS)
 #define PAUSE_MAX_US   (5 * US_PER_SEC)
@@ -206,25 +205,14 @@ static bool hostlink_take_all(struct hostlink *link)
 /* One read. false: nothing came, or the host is gone. */
 static bool hostlink_read(struct hostlink *link)
 {
-	size_t room;
-	char *data;
-	ssize_t n;
-	int r = buf_reserve(&link->in, READ_BYTES, &data, &room);
+	ssize_t n = fd_receive(link->fd, &link->in);
 
-	if (r == -EMSGSIZE)
-		r = buf_reserve(&link->in, 1, &data, &room);
-	if (r < 0) {
-		hostlink_on_gone(link, strerror(-r));
-		return false;
-	}
-	n = recv(link->fd, data, room, 0);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n == -EAGAIN || n == -EINTR)
 		return false;
 	if (n <= 0) {
-		hostlink_on_gone(link, n == 0 ? "it died" : strerror(errno));
+		hostlink_on_gone(link, n == 0 ? "it died" : strerror((int)-n));
 		return false;
 	}
-	buf_commit(&link->in, (size_t)n);
 	return hostlink_take_all(link);
 }
 

@@ -23,12 +23,14 @@
 /* Arms the one timer for the next deadline. */
 static void turn_arm(struct daemon *daemon)
 {
-	uint64_t next_us = deadline_next(&daemon->board->deadlines), now_us = clock_now_us();
-	uint64_t wait_us = next_us > now_us ? next_us - now_us : 0;
-	struct timeval tv = {(time_t)(wait_us / US_PER_SEC), (suseconds_t)(wait_us % US_PER_SEC)};
+	uint64_t next_us = deadline_next(&daemon->board->deadlines), now_us, wait_us;
+	struct timeval tv;
 
 	if (next_us == daemon->timer_at_us)
 		return;
+	now_us = clock_now_us();
+	wait_us = next_us > now_us ? next_us - now_us : 0;
+	tv = (struct timeval){(time_t)(wait_us / US_PER_SEC), (suseconds_t)(wait_us % US_PER_SEC)};
 	if (next_us == UINT64_MAX)
 		(void)event_del(daemon->timer);
 	else

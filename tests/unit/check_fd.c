@@ -145,6 +145,34 @@ static int file_of(size_t len)
 	return fd;
 }
 
+START_TEST(test_fd_receive_takes_memory_for_what_came_up_to_the_limit)
+{
+	struct buf in;
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	buf_init(&in, 1000);
+	ck_assert_int_eq(fd_receive(fds[0], &in), -EAGAIN);
+	ck_assert_ptr_null(in.data);
+	ck_assert_int_eq(write(fds[1], "abc", 3), 3);
+	ck_assert_int_eq(fd_receive(fds[0], &in), 3);
+	ck_assert_uint_lt(in.cap, 1000);
+	ck_assert_int_eq(fd_write_all(fds[1], (char[1000]){"de"}, 1000), 0);
+	ck_assert_int_eq(fd_receive(fds[0], &in), 997);
+	ck_assert_int_eq(fd_receive(fds[0], &in), -EMSGSIZE);
+	ck_assert_uint_eq(buf_len(&in), 1000);
+	ck_assert_str_eq(buf_view(&in).data, "abcde");
+	/* What did not fit was not lost. */
+	buf_consume(&in, 10);
+	ck_assert_int_eq(fd_receive(fds[0], &in), 3);
+	fd_close(fds[1]);
+	ck_assert_int_eq(fd_receive(fds[0], &in), 0);
+	ck_assert_int_eq(fd_receive(-1, &in), -EBADF);
+	buf_done(&in);
+	fd_close(fds[0]);
+}
+END_TEST
+
 START_TEST(test_fd_read_all_takes_exactly_the_limit_and_not_one_more)
 {
 	static const size_t lens[] = {0, 1, 4095, 4096, 4097, 8191, 8192, 8193};
@@ -207,6 +235,7 @@ int main(void)
 	tcase_add_test(
 		tcase, test_fd_write_all_to_a_socket_whose_peer_is_gone_is_epipe_without_signal);
 	tcase_add_test(tcase, test_fd_write_all_says_what_is_wrong);
+	tcase_add_test(tcase, test_fd_receive_takes_memory_for_what_came_up_to_the_limit);
 	tcase_add_test(tcase, test_fd_read_all_takes_exactly_the_limit_and_not_one_more);
 	tcase_add_test(tcase, test_fd_read_all_without_limit_reads_a_short_file);
 	tcase_add_test(tcase, test_fd_read_all_says_what_is_wrong);
