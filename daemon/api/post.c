@@ -9,6 +9,7 @@
 #include "api/method.h"
 #include "api/tojson.h"
 #include "base/clock.h"
+#include "base/str.h"
 
 #define TIMEOUT_MAX_MS INT64_C(31536000000) /* a year */
 #define NO_TIMEOUT     (-1)                 /* not given */
@@ -72,11 +73,13 @@ static void post_answer_task(struct call *call, const struct task *task)
 
 static void post_answer_id(struct call *call, const struct task *task)
 {
-	char text[64];
-	int len = snprintf(text, sizeof text, "{\"id\":\"%llu\",\"state\":\"%s\"}",
-		(unsigned long long)task->id, task_state_name((enum task_state)task->state));
+	char text[64], *at = stpcpy(text, "{\"id\":\"");
 
-	call_reply_text(call, (struct view){text, (size_t)len});
+	at += str_from_u64(task->id, at);
+	at = stpcpy(at, "\",\"state\":\"");
+	at = stpcpy(at, task_state_name((enum task_state)task->state));
+	at = stpcpy(at, "\"}");
+	call_reply_text(call, (struct view){text, (size_t)(at - text)});
 }
 
 static void post_on_change(struct watch *watch, struct task *task, int error)

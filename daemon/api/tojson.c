@@ -16,7 +16,7 @@
 
 const char *tojson_id_text(uint64_t id, char ret_text[TASK_ID_SIZE])
 {
-	(void)snprintf(ret_text, TASK_ID_SIZE, "%llu", (unsigned long long)id);
+	(void)str_from_u64(id, ret_text);
 	return ret_text;
 }
 

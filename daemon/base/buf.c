@@ -140,14 +140,26 @@ int buf_append(struct buf *buf, const void *data, size_t len)
 	char *to;
 	size_t room;
 
-	if (len == 0)
-		return 0;
-	int r = buf_reserve(buf, len, &to, &room);
-	if (r < 0)
-		return r;
-	memcpy(to, data, len);
+	/* What fits behind the tail is within the limit, since cap is. */
+	if (len > buf->cap - buf->tail) {
+		int r = buf_reserve(buf, len, &to, &room);
+		if (r < 0)
+			return r;
+	}
+	if (len > 0)
+		memcpy(buf->data + buf->tail, data, len);
 	buf->tail += len;
 	return 0;
+}
+
+int buf_append_i64(struct buf *buf, int64_t value)
+{
+	char text[1 + STR_U64_SIZE] = "-";
+	bool is_negative = value < 0;
+	/* In unsigned arithmetic: -2^63 has no positive twin. */
+	size_t len = str_from_u64(is_negative ? 0 - (uint64_t)value : (uint64_t)value, text + 1);
+
+	return buf_append(buf, text + !is_negative, len + is_negative);
 }
 
 int buf_printf(struct buf *buf, const char *fmt, ...)
@@ -208,17 +220,23 @@ static int append_special(struct buf *buf, const char *data, size_t len, size_t 
 	return buf_append(buf, data, n);
 }
 
-/* Runs of plain bytes are copied at once: most strings are one run. */
+static size_t plain_run(const char *data, size_t len)
+{
+	size_t run = 0;
+
+	while (run < len && is_plain((unsigned char)data[run]))
+		run++;
+	return run;
+}
+
 static int append_escaped(struct buf *buf, const char *data, size_t len)
 {
 	int r = buf_append(buf, "\"", 1);
 
 	for (size_t at = 0; r == 0 && at < len;) {
-		size_t run = at;
-		while (run < len && is_plain((unsigned char)data[run]))
-			run++;
-		r = buf_append(buf, data + at, run - at);
-		at = run;
+		size_t run = plain_run(data + at, len - at);
+		r = buf_append(buf, data + at, run);
+		at += run;
 		if (r == 0 && at < len) {
 			size_t used;
 			r = append_special(buf, data + at, len - at, &used);
@@ -238,8 +256,18 @@ int buf_append_json_string(struct buf *buf, const char *data, size_t len)
 		return -EMSGSIZE;
 	/* Every byte becomes one byte or more: mostly this is all the room that is needed. */
 	int r = buf_reserve(buf, len + 2, &to, &room);
-	if (r == 0)
-		r = append_escaped(buf, data, len);
+	if (r < 0)
+		return r;
+	/* Most strings are one run of plain bytes. */
+	if (plain_run(data, len) == len) {
+		*to++ = '"';
+		if (len > 0)
+			memcpy(to, data, len);
+		to[len] = '"';
+		buf_commit(buf, len + 2);
+		return 0;
+	}
+	r = append_escaped(buf, data, len);
 	if (r < 0)
 		buf_truncate(buf, before);
 	return r;

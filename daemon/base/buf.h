@@ -47,6 +47,7 @@ void buf_truncate(
 	struct buf *buf, size_t len); /* takes back what was appended beyond len waiting bytes */
 void buf_release(struct buf *buf);    /* gives the memory back if nothing waits */
 int buf_append(struct buf *buf, const void *data, size_t len) MUST_CHECK; /* as buf_reserve */
+int buf_append_i64(struct buf *buf, int64_t value) MUST_CHECK;            /* decimal */
 int buf_printf(struct buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3) MUST_CHECK;
 /* As a JSON string with its quotes, escaped (RFC 8259, 7), whole or nothing. Bytes that are not UTF-8 become U+FFFD, and
  * so does NUL: the readers that we know refuse \u0000. */

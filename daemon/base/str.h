@@ -21,6 +21,10 @@ int str_to_us(const char *text, uint64_t *ret_us) MUST_CHECK;
 int str_to_bool(const char *text,
 	bool *ret_value) MUST_CHECK; /* yes/no, true/false, on/off, 1/0; in any case */
 
+#define STR_U64_SIZE 21
+/* Decimal digits and a NUL; returns how many digits. */
+size_t str_from_u64(uint64_t value, char ret_text[STR_U64_SIZE]);
+
 #define STR_DURATION_MAX 32
 /* The shortest exact form that str_to_us() reads: "500ms", "10s", "5min". Returns ret_text. */
 const char *str_from_us(uint64_t us, char ret_text[STR_DURATION_MAX]);

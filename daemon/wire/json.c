@@ -16,6 +16,16 @@
 
 #define SHOWN_KEY_MAX 48 /* bytes of a key in a reason */
 
+/* Where the closing quote of the string is whose first byte is at `from`; text.len or more: it has none. */
+static size_t end_of_string(struct view text, size_t from)
+{
+	size_t i = from;
+
+	while (i < text.len && text.data[i] != '"')
+		i += text.data[i] == '\\' ? 2 : 1;
+	return i;
+}
+
 /*
  * Byte (from 1) of the first bracket that is too deep or value that is one too many, or 0. Runs before
  * jansson, which recurses 2048 deep and takes some 200 bytes for a value of three: a message of brackets
@@ -24,18 +34,12 @@
  */
 static size_t find_too_much(struct view text, size_t max_values, const char **ret_what)
 {
-	bool is_in_string = false;
 	size_t depth = 0, values = 0;
 
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.data[i];
-		if (is_in_string) {
-			if (c == '\\')
-				i++;
-			else if (c == '"')
-				is_in_string = false;
-		} else if (c == '"') {
-			is_in_string = true;
+		if (c == '"') {
+			i = end_of_string(text, i + 1);
 		} else if (c == '[' || c == '{') {
 			values++;
 			if (++depth > JSON_DEPTH_LIMIT) {
@@ -188,7 +192,7 @@ static int write_string(const json_t *json, struct buf *out)
 
 static int write_integer(const json_t *json, struct buf *out)
 {
-	return buf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(json));
+	return buf_append_i64(out, json_integer_value(json));
 }
 
 /* The shortest text that reads back the same is jansson's business. */

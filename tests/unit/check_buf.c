@@ -189,6 +189,23 @@ START_TEST(test_buf_release_keeps_what_waits)
 }
 END_TEST
 
+START_TEST(test_buf_i64_is_decimal_up_to_both_ends)
+{
+	struct buf buf;
+
+	buf_init(&buf, 52);
+	ck_assert_int_eq(buf_append_i64(&buf, 0), 0);
+	ck_assert_int_eq(buf_append_i64(&buf, -1), 0);
+	ck_assert_int_eq(buf_append_i64(&buf, 1999), 0);
+	ck_assert_int_eq(buf_append_i64(&buf, INT64_MAX), 0);
+	ck_assert_int_eq(buf_append_i64(&buf, INT64_MIN), 0);
+	check_text(&buf, "0-119999223372036854775807-9223372036854775808");
+	ck_assert_int_eq(buf_append_i64(&buf, -1234567), -EMSGSIZE);
+	check_text(&buf, "0-119999223372036854775807-9223372036854775808");
+	buf_done(&buf);
+}
+END_TEST
+
 START_TEST(test_buf_printf_fills_the_limit_to_the_last_byte)
 {
 	struct buf buf;
@@ -325,6 +342,7 @@ int main(void)
 	tcase_add_test(tcase, test_buf_no_memory_changes_nothing);
 	tcase_add_test(tcase, test_buf_truncate_takes_back_only_what_is_behind);
 	tcase_add_test(tcase, test_buf_release_keeps_what_waits);
+	tcase_add_test(tcase, test_buf_i64_is_decimal_up_to_both_ends);
 	tcase_add_test(tcase, test_buf_printf_fills_the_limit_to_the_last_byte);
 	tcase_add_test(tcase, test_buf_printf_grows_for_long_text);
 	tcase_add_loop_test(

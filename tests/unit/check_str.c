@@ -1,6 +1,8 @@
 /* check_str: every parser's whole table, UTF-8, words. */
 #include <check.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +42,22 @@ START_TEST(test_str_u64_reads_every_row)
 
 	ck_assert_int_eq(str_to_u64(row->text, &value), row->r);
 	ck_assert_uint_eq(value, row->r == 0 ? row->value : UNTOUCHED);
+}
+END_TEST
+
+START_TEST(test_str_u64_prints_what_it_reads)
+{
+	const struct number_row *row = &u64_rows[_i];
+	char text[STR_U64_SIZE], expected[32];
+	uint64_t value;
+
+	if (row->r < 0)
+		return;
+	(void)snprintf(expected, sizeof(expected), "%" PRIu64, row->value);
+	ck_assert_uint_eq(str_from_u64(row->value, text), strlen(expected));
+	ck_assert_str_eq(text, expected);
+	ck_assert_int_eq(str_to_u64(text, &value), 0);
+	ck_assert_uint_eq(value, row->value);
 }
 END_TEST
 
@@ -340,6 +358,7 @@ int main(void)
 	TCase *tcase = tcase_create("str");
 
 	tcase_add_loop_test(tcase, test_str_u64_reads_every_row, 0, (int)ARRAY_SIZE(u64_rows));
+	tcase_add_loop_test(tcase, test_str_u64_prints_what_it_reads, 0, (int)ARRAY_SIZE(u64_rows));
 	tcase_add_loop_test(tcase, test_str_i64_reads_every_row, 0, (int)ARRAY_SIZE(i64_rows));
 	tcase_add_loop_test(tcase, test_str_bytes_reads_every_row, 0, (int)ARRAY_SIZE(bytes_rows));
 	tcase_add_loop_test(tcase, test_str_duration_reads_every_row, 0, (int)ARRAY_SIZE(us_rows));
