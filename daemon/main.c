@@ -3,10 +3,12 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/cell.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "net/daemon.h"
@@ -108,6 +110,8 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "workpoold: %s\n", why);
 		return EX_CONFIG;
 	}
+	/* Before the first tree: whoever took a block gives it back. */
+	json_set_alloc_funcs(cell_alloc, cell_free);
 	if (options.check_only)
 		return check_config(settings);
 	log_open((enum log_target)settings->daemon.log, "workpoold");

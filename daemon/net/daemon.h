@@ -1,5 +1,6 @@
 /*
- * daemon: the one root. Made in main.c, passed down; there are no other globals but the log level.
+ * daemon: the one root. Made in main.c, passed down; there are no other globals but the log level
+ * and the memory that is kept at hand (base/cell.c).
  */
 #ifndef WORKPOOL_NET_DAEMON_H
 #define WORKPOOL_NET_DAEMON_H
