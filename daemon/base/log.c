@@ -4,11 +4,11 @@
  * tasks.
  * Called from net/ and main.c (one event is logged once, by them), from host/ and client/.
  * Invariants: one write(2) a line, shorter than PIPE_BUF, and only after poll(2) said that
- * there is room, so that a reader that sleeps costs lines and not the daemon; errno is as it
- * was.
+ * there is room, or one datagram for which nobody waits, so that a reader that sleeps costs
+ * lines and not the daemon; errno is as it was.
+ * The journal is spoken to in its own protocol ("Native Journal Protocol", systemd.io):
+ * sd_journal_send(3) waits as long as journald does not read and its queue is full.
  */
-#define SD_JOURNAL_SUPPRESS_LOCATION 1
-
 #include "base/log.h"
 
 #include <errno.h>
@@ -18,11 +18,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-#include <systemd/sd-journal.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 
 #define TEXT_MAX       1024
 #define LINE_MAX_BYTES (TEXT_MAX + 128) /* program, level and kind are our own words, and short */
@@ -48,13 +50,14 @@ static const char *const level_words[] = {
 
 /* Set before the first thread starts. */
 static enum log_level level_max = LOG_L_INFO;
-/* Else to standard error. */
-static bool is_to_journal;
+static int journal_fd = -1; /* -1: to standard error */
+static struct sockaddr_un journal = {
+	.sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket"};
 static const char *program_name = "workpool";
 static uint64_t (*read_clock)(void) = clock_now_us;
 
 static _Thread_local struct window windows[KINDS];
-static _Thread_local uint64_t lost_lines; /* that standard error could not take */
+static _Thread_local uint64_t lost_lines; /* that nobody could take */
 
 /* systemd.exec(5): $JOURNAL_STREAM is "device:inode" of the stream that systemd made. */
 static bool is_stderr_journal(void)
@@ -73,7 +76,14 @@ void log_open(enum log_target target, const char *program)
 {
 	/* Borrowed: a literal, or argv[0]. */
 	program_name = program;
-	is_to_journal = target == LOG_JOURNAL || (target == LOG_AUTO && is_stderr_journal());
+	journal_fd = fd_close(journal_fd);
+	if (target == LOG_JOURNAL || (target == LOG_AUTO && is_stderr_journal()))
+		journal_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+void log_set_journal(const char *path)
+{
+	(void)snprintf(journal.sun_path, sizeof(journal.sun_path), "%s", path);
 }
 
 void log_set_level(enum log_level level)
@@ -115,15 +125,42 @@ static void write_stderr(enum log_level level, const char *kind, const char *tex
 		lost_lines++;
 }
 
+static void write_journal(enum log_level level, const char *kind, const char *text)
+{
+	char fields[LINE_MAX_BYTES + 128];
+	ssize_t n;
+
+	/* No value holds a newline, so each field is a line. */
+	int len = snprintf(fields, sizeof(fields),
+		"MESSAGE=%s\nPRIORITY=%d\nSYSLOG_IDENTIFIER=%s\nWORKPOOL_EVENT=%s\n", text,
+		(int)level, program_name, kind);
+	if (len < 0 || (size_t)len >= sizeof(fields)) {
+		lost_lines++;
+		return;
+	}
+	n = sendto(journal_fd, fields, (size_t)len, MSG_NOSIGNAL,
+		(const struct sockaddr *)(const void *)&journal, sizeof(journal));
+	if (n >= 0)
+		return;
+	if (errno == EAGAIN)
+		lost_lines++;
+	else /* without a journal there is still standard error */
+		write_stderr(level, kind, text);
+}
+
+/* Where there may be room; false: there is none. */
+static bool has_room(void)
+{
+	return journal_fd >= 0 || is_stderr_ready();
+}
+
 /* The text is one line already. Never fails: what cannot be told is counted. */
 static void emit(enum log_level level, const char *kind, const char *text)
 {
-	/* Without a journal there is still standard error. */
-	if (is_to_journal &&
-		sd_journal_send("MESSAGE=%s", text, "PRIORITY=%d", (int)level,
-			"SYSLOG_IDENTIFIER=%s", program_name, "WORKPOOL_EVENT=%s", kind, NULL) >= 0)
-		return;
-	if (!is_stderr_ready()) {
+	void (*say)(enum log_level, const char *, const char *) =
+		journal_fd >= 0 ? write_journal : write_stderr;
+
+	if (!has_room()) {
 		lost_lines++;
 		return;
 	}
@@ -131,10 +168,15 @@ static void emit(enum log_level level, const char *kind, const char *text)
 	if (lost_lines > 0) {
 		char lost[64];
 		(void)snprintf(lost, sizeof(lost), "%" PRIu64 " lines", lost_lines);
+		uint64_t lost_before = lost_lines;
 		lost_lines = 0;
-		write_stderr(LOG_L_WARNING, "log_lost", lost);
+		say(LOG_L_WARNING, "log_lost", lost);
+		if (lost_lines > 0) { /* there is no room for that either */
+			lost_lines += lost_before;
+			return;
+		}
 	}
-	write_stderr(level, kind, text);
+	say(level, kind, text);
 }
 
 /* Nothing held: says nothing. The window goes on, and so does its count. */

@@ -37,6 +37,8 @@ void log_event(enum log_level level, const char *kind, const char *fmt, ...) PRI
 
 /* Tells at once what this thread holds back: before the end, and now and then in a quiet daemon. */
 void log_flush(void);
+/* For tests: the journal's socket, for the next log_open() on. */
+void log_set_journal(const char *path);
 /* For tests: time for the windows; NULL: clock_now_us(). */
 void log_set_clock(uint64_t (*now_us)(void));
 

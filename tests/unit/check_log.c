@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -254,10 +256,78 @@ START_TEST(test_log_auto_is_stderr_unless_the_stream_is_the_journals)
 	(void)snprintf(
 		stream, sizeof(stream), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
 	ck_assert_int_eq(setenv("JOURNAL_STREAM", stream, 1), 0);
+	log_set_journal("/nonexistent/journal");
 	log_open(LOG_AUTO, "prog");
 	log_debug("k", "below the level: no line anywhere");
-	log_info("check_log", "a line of the unit tests");
+	log_info("k", "no journal");
+	ck_assert_str_eq(logged(), "prog: info: k: no journal\n");
+}
+END_TEST
+
+/* A journal of our own, in a directory that goes with the test. */
+static int open_journal(char *dir, struct sockaddr_un *ret_address)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	*ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	(void)snprintf(ret_address->sun_path, sizeof(ret_address->sun_path), "%s/journal", dir);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)ret_address, sizeof(*ret_address)), 0);
+	log_set_journal(ret_address->sun_path);
+	log_open(LOG_JOURNAL, "prog");
+	return fd;
+}
+
+static void close_journal(int fd, const char *dir, const struct sockaddr_un *address)
+{
+	(void)fd_close(fd);
+	ck_assert_int_eq(unlink(address->sun_path), 0);
+	ck_assert_int_eq(rmdir(dir), 0);
+}
+
+START_TEST(test_log_journal_gets_fields)
+{
+	char dir[] = "/tmp/check_log.XXXXXX", datagram[512];
+	struct sockaddr_un address;
+	int fd = open_journal(dir, &address);
+
+	log_warning("host_gone", "a %s\nwith two lines", "text");
+	ssize_t n = recv(fd, datagram, sizeof(datagram) - 1, 0);
+	ck_assert_int_gt(n, 0);
+	datagram[n] = '\0';
+	ck_assert_str_eq(datagram, "MESSAGE=a text with two lines\nPRIORITY=4\n"
+			      "SYSLOG_IDENTIFIER=prog\nWORKPOOL_EVENT=host_gone\n");
 	ck_assert_str_eq(logged(), "");
+	close_journal(fd, dir, &address);
+}
+END_TEST
+
+/* As a reader of standard error that sleeps: the lines are lost, and counted. */
+START_TEST(test_log_journal_that_sleeps_costs_lines_not_time)
+{
+	char dir[] = "/tmp/check_log.XXXXXX", datagram[512], expected[64];
+	struct sockaddr_un address;
+	int fd = open_journal(dir, &address);
+	unsigned kept = 0;
+
+	log_set_level(LOG_L_DEBUG);
+	for (int i = 0; i < 5000; i++)
+		log_debug("k", "line %d", i);
+	while (recv(fd, datagram, sizeof(datagram), 0) > 0)
+		kept++;
+	ck_assert_uint_gt(kept, 0);
+	ck_assert_uint_lt(kept, 5000);
+	log_debug("k", "awake");
+	ssize_t n = recv(fd, datagram, sizeof(datagram) - 1, 0);
+	ck_assert_int_gt(n, 0);
+	datagram[n] = '\0';
+	(void)snprintf(expected, sizeof(expected), "MESSAGE=%u lines\n", 5000 - kept);
+	ck_assert_msg(strncmp(datagram, expected, strlen(expected)) == 0, "%s", datagram);
+	n = recv(fd, datagram, sizeof(datagram) - 1, 0);
+	ck_assert_int_gt(n, 0);
+	ck_assert_msg(strncmp(datagram, "MESSAGE=awake\n", 14) == 0, "%s", datagram);
+	close_journal(fd, dir, &address);
 }
 END_TEST
 
@@ -324,6 +394,8 @@ int main(void)
 	tcase_add_test(tcase, test_log_debug_lines_are_never_held_back);
 	tcase_add_test(tcase, test_log_reader_that_sleeps_costs_lines_not_time);
 	tcase_add_test(tcase, test_log_auto_is_stderr_unless_the_stream_is_the_journals);
+	tcase_add_test(tcase, test_log_journal_gets_fields);
+	tcase_add_test(tcase, test_log_journal_that_sleeps_costs_lines_not_time);
 	tcase_add_loop_test(
 		tcase, test_log_quote_makes_every_row_safe, 0, (int)ARRAY_SIZE(quote_rows));
 	tcase_add_test(tcase, test_log_quote_cuts_between_escapes_at_every_place);
