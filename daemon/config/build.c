@@ -31,6 +31,8 @@ void *build_base(const struct build *build, enum config_scope scope, size_t at)
 		return &settings->store;
 	case CONFIG_MONGODB:
 		return &settings->mongodb;
+	case CONFIG_RESOURCE:
+		return &settings->resources[at];
 	case CONFIG_POOL:
 		return &settings->pools[at];
 	case CONFIG_HANDLER:
@@ -85,6 +87,8 @@ int build_refuse_file(char *why, int error, const char *file, const char *reason
 
 static const char *section_name(const struct build *build, const struct build_section *section)
 {
+	if (section->scope == CONFIG_RESOURCE)
+		return build->settings->resources[section->at].name;
 	if (section->scope == CONFIG_POOL)
 		return build->settings->pools[section->at].name;
 	if (section->scope == CONFIG_HANDLER)
@@ -142,7 +146,7 @@ int build_refuse_value(struct build *build, struct build_origin origin,
 	return r;
 }
 
-/* Pools, handlers and sections. */
+/* Resources, pools, handlers and sections. */
 
 static int set_defaults(const struct build *build, enum config_scope scope, size_t at)
 {
@@ -160,79 +164,121 @@ static int set_defaults(const struct build *build, enum config_scope scope, size
 	return 0;
 }
 
-/* -E2BIG: too many. */
-static int add_pool(struct build *build, const char *name, size_t *ret_at)
+/* An array of n structs with room for one more, whose name is a copy of `name`. -E2BIG: max are too
+ * many. On failure the array is what it was. */
+static int make_room(
+	void **array, size_t n, size_t max, size_t size, const char *name, char **ret_copy)
+{
+	auto_free char *copy = NULL;
+	void *larger;
+
+	if (n == max)
+		return -E2BIG;
+	copy = strdup(name);
+	if (copy == NULL)
+		return -ENOMEM;
+	larger = reallocarray(*array, n + 1, size);
+	if (larger == NULL)
+		return -ENOMEM;
+	*array = larger;
+	*ret_copy = take(copy);
+	return 0;
+}
+
+/* A new section's struct at its defaults. From its name on settings_free() sees to it. */
+static int add_resource(struct build *build, const char *name)
+{
+	struct settings *settings = build->settings;
+	size_t n = settings->n_resources;
+	void *array = settings->resources;
+	char *copy;
+	int r = make_room(
+		&array, n, SETTINGS_RESOURCES_MAX, sizeof(*settings->resources), name, &copy);
+
+	if (r < 0)
+		return r;
+	settings->resources = array;
+	settings->resources[n] = (struct settings_resource){.name = copy};
+	settings->n_resources++;
+	return set_defaults(build, CONFIG_RESOURCE, n);
+}
+
+static int add_pool(struct build *build, const char *name)
 {
 	struct settings *settings = build->settings;
 	size_t n = settings->n_pools;
-	struct settings_pool *pools;
+	void *array = settings->pools;
 	char *copy;
-	int r;
+	int r = make_room(&array, n, SETTINGS_POOLS_MAX, sizeof(*settings->pools), name, &copy);
 
-	if (n == SETTINGS_POOLS_MAX)
-		return -E2BIG;
-	pools = reallocarray(settings->pools, n + 1, sizeof(*pools));
-	if (pools == NULL)
-		return -ENOMEM;
-	settings->pools = pools;
-	copy = strdup(name);
-	if (copy == NULL)
-		return -ENOMEM;
-	pools[n] = (struct settings_pool){.name = copy};
-	settings->n_pools++; /* from here on settings_free() sees to it */
-	r = set_defaults(build, CONFIG_POOL, n);
-	if (r == 0)
-		*ret_at = n;
-	return r;
+	if (r < 0)
+		return r;
+	settings->pools = array;
+	settings->pools[n] = (struct settings_pool){.name = copy};
+	settings->n_pools++;
+	return set_defaults(build, CONFIG_POOL, n);
 }
 
-static int add_handler(struct build *build, const char *name, size_t *ret_at)
+static int add_handler(struct build *build, const char *name)
 {
 	struct settings *settings = build->settings;
 	size_t n = settings->n_handlers;
-	struct settings_handler *handlers;
+	void *array = settings->handlers;
 	char *copy;
-	int r;
+	int r = make_room(
+		&array, n, SETTINGS_HANDLERS_MAX, sizeof(*settings->handlers), name, &copy);
 
-	if (n == SETTINGS_HANDLERS_MAX)
-		return -E2BIG;
-	handlers = reallocarray(settings->handlers, n + 1, sizeof(*handlers));
-	if (handlers == NULL)
-		return -ENOMEM;
-	settings->handlers = handlers;
-	copy = strdup(name);
-	if (copy == NULL)
-		return -ENOMEM;
-	handlers[n] = (struct settings_handler){.name = copy};
+	if (r < 0)
+		return r;
+	settings->handlers = array;
+	settings->handlers[n] = (struct settings_handler){.name = copy};
 	settings->n_handlers++;
-	r = set_defaults(build, CONFIG_HANDLER, n);
-	if (r == 0)
-		*ret_at = n;
-	return r;
+	return set_defaults(build, CONFIG_HANDLER, n);
 }
 
-/* The place of a named section's struct, which is made if it is not there yet. */
+/* The place of a named section's struct; -ENOENT: it is not there. */
 static int find_place(
-	struct build *build, enum config_scope scope, const char *name, size_t *ret_at)
+	const struct settings *settings, enum config_scope scope, const char *name, size_t *ret_at)
 {
-	const struct settings *settings = build->settings;
+	if (scope == CONFIG_RESOURCE) {
+		const struct settings_resource *resource = settings_find_resource(settings, name);
 
-	if (scope == CONFIG_POOL) {
+		if (resource == NULL)
+			return -ENOENT;
+		*ret_at = (size_t)(resource - settings->resources);
+	} else if (scope == CONFIG_POOL) {
 		const struct settings_pool *pool = settings_find_pool(settings, name);
 
 		if (pool == NULL)
-			return add_pool(build, name, ret_at);
+			return -ENOENT;
 		*ret_at = (size_t)(pool - settings->pools);
 	} else if (scope == CONFIG_HANDLER) {
 		const struct settings_handler *handler = settings_find_handler(settings, name);
 
 		if (handler == NULL)
-			return add_handler(build, name, ret_at);
+			return -ENOENT;
 		*ret_at = (size_t)(handler - settings->handlers);
 	} else {
 		*ret_at = 0;
 	}
 	return 0;
+}
+
+/* As find_place(), but the struct is made if it is not there yet. */
+static int make_place(
+	struct build *build, enum config_scope scope, const char *name, size_t *ret_at)
+{
+	int r = find_place(build->settings, scope, name, ret_at);
+
+	if (r != -ENOENT)
+		return r;
+	if (scope == CONFIG_RESOURCE)
+		r = add_resource(build, name);
+	else if (scope == CONFIG_POOL)
+		r = add_pool(build, name);
+	else
+		r = add_handler(build, name);
+	return r == 0 ? find_place(build->settings, scope, name, ret_at) : r;
 }
 
 /* Makes build->current the section of scope and place, a new one if it is the first time. -ENOMEM.
@@ -297,7 +343,7 @@ static int on_section(void *user, uint32_t line, const char *kind, const char *n
 			"a name of 1 to 64 letters, digits, \"-\", \"_\" and \".\" belongs here");
 	if (!keys_scope_is_named(scope) && *name != '\0')
 		return refuse_section(build, line, kind, name, "this section takes no name");
-	r = find_place(build, scope, name, &at);
+	r = make_place(build, scope, name, &at);
 	if (r == -E2BIG)
 		return refuse_section(build, line, kind, name, "too many sections of this kind");
 	if (r == 0)
@@ -369,22 +415,23 @@ int build_add(struct build *build, const char *file, struct view text, bool is_p
 
 int build_init(struct build *build, char *why)
 {
-	size_t at;
 	int r = 0;
 
 	*build = (struct build){.why = why, .current = SIZE_MAX};
 	build->settings = calloc(1, sizeof(*build->settings));
 	if (build->settings == NULL)
 		return -ENOMEM;
-	for (int scope = 0; scope < CONFIG_POOL && r == 0; scope++)
-		r = set_defaults(build, (enum config_scope)scope, 0);
+	for (int scope = 0; scope < CONFIG_SCOPES && r == 0; scope++) {
+		if (!keys_scope_is_named((enum config_scope)scope))
+			r = set_defaults(build, (enum config_scope)scope, 0);
+	}
 	if (r == 0)
-		r = add_pool(build, "default", &at);
+		r = add_pool(build, "default");
 	for (size_t i = 0; i < BUILD_BUILTINS && r == 0; i++) {
-		r = add_handler(build, builtins[i], &at);
+		r = add_handler(build, builtins[i]);
 		if (r == 0)
 			r = value_set(keys_find(CONFIG_HANDLER, "type"),
-				build_base(build, CONFIG_HANDLER, at), "builtin");
+				build_base(build, CONFIG_HANDLER, i), "builtin");
 	}
 	return r;
 }

@@ -23,7 +23,7 @@ struct build_origin {
 /* A section that stands in some file; all its occurrences are one. */
 struct build_section {
 	enum config_scope scope;
-	size_t at;                  /* in settings->pools or ->handlers; else 0 */
+	size_t at;                  /* in settings->pools or the like; else 0 */
 	struct build_origin origin; /* the last occurrence */
 	struct build_origin keys[CONFIG_SCOPE_KEYS_MAX]; /* by keys_place() */
 };

@@ -155,14 +155,18 @@ static int write_shipped_keys(
 	return r;
 }
 
-/* [access] is commented out: that it stands there takes rights away. */
+/* [access] is commented out: that it stands there takes rights away; [resource]: it is an example. */
 static int write_shipped_scope(enum config_scope scope, struct buf *out)
 {
 	int r = write_comment(keys_scope_text(scope), out);
 
 	if (r == 0)
-		r = buf_printf(out, "%s[%s%s]\n\n", scope == CONFIG_ACCESS ? "#" : "",
-			keys_scope_name(scope), scope == CONFIG_POOL ? " default" : "");
+		r = buf_printf(out, "%s[%s%s]\n\n",
+			scope == CONFIG_ACCESS || scope == CONFIG_RESOURCE ? "#" : "",
+			keys_scope_name(scope),
+			scope == CONFIG_POOL       ? " default"
+			: scope == CONFIG_RESOURCE ? " database"
+						   : "");
 	return r == 0 ? write_shipped_keys(scope, 0, 0, NULL, out) : r;
 }
 

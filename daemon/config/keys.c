@@ -27,6 +27,7 @@
 #define STRING(scope, field)      .type = CONFIG_STRING, AT(scope, field, char *)
 #define URI(scope, field)         .type = CONFIG_URI, AT(scope, field, char *)
 #define LIST(scope, field)        .type = CONFIG_LIST, AT(scope, field, char *)
+#define NAMES(scope, field)       .type = CONFIG_NAMES, AT(scope, field, char *)
 #define PATH(scope, field)        .type = CONFIG_PATH, AT(scope, field, char *)
 #define COMMAND(scope, field)     .type = CONFIG_COMMAND, AT(scope, field, char *)
 #define ENVIRONMENT(scope, field) .type = CONFIG_ENVIRONMENT, AT(scope, field, char *)
@@ -61,6 +62,9 @@ static const struct config_key rows[] = {
 	{CONFIG_DAEMON, "log_level", ENUM(daemon, log_level), .initial = "info", .min = LOG_L_ERROR,
 		.words = "error warning notice info debug", .flags = LIVE,
 		.text = "the least important events that are still logged"},
+	{CONFIG_DAEMON, "max_active", U64(daemon, max_active), .initial = "0", .min = 0,
+		.max = 1000000, .unit = "tasks", .flags = LIVE,
+		.text = "tasks of all pools together that run at the same time; 0: no cap"},
 	{CONFIG_DAEMON, "max_connections", U64(daemon, max_connections), .initial = "1024",
 		.min = 1, .max = 65536, .unit = "connections", .flags = LIVE,
 		.text = "connections of all users together; one more is refused with Busy"},
@@ -123,12 +127,37 @@ static const struct config_key rows[] = {
 		.max = 4096, .unit = "connections", .flags = HOST,
 		.text = "connections that one host process keeps at most"},
 
+	{CONFIG_RESOURCE, "max_active", U64(resource, max_active), .initial = "0", .min = 0,
+		.max = 1000000, .unit = "weights", .flags = LIVE,
+		.text = "tasks that use it at the same time, each counted by its handler's weight; "
+			"0: no cap"},
+	{CONFIG_RESOURCE, "rate", U64(resource, rate), .initial = "0", .min = 0, .max = 1000000,
+		.unit = "tasks", .flags = LIVE,
+		.text = "tasks that use it and start within one second; 0: no limit"},
+	{CONFIG_RESOURCE, "burst", U64(resource, burst), .initial = "1", .min = 1, .max = 1000000,
+		.unit = "tasks", .flags = LIVE,
+		.text = "tasks that may start at once after a quiet time, before rate parts them"},
+	{CONFIG_RESOURCE, "breaker_failures", U64(resource, breaker_failures), .initial = "5",
+		.min = 0, .max = 1000000, .unit = "failures", .flags = LIVE,
+		.text = "failures in a row of tasks that use it, after which none starts for the "
+			"time breaker_pause; 0: no such breaker"},
+	{CONFIG_RESOURCE, "breaker_pause", DURATION(resource, breaker_pause_us), .initial = "5s",
+		.min = 10 * MS, .max = HOUR, .flags = LIVE,
+		.text = "how long none starts before a single one tries; twice as long after each "
+			"try that fails, up to 1min"},
+
 	{CONFIG_POOL, "workers", WORKERS(pool, workers), .initial = "3/core", .min = 1,
 		.max = SETTINGS_WORKERS_MAX, .unit = "workers", .flags = LIVE,
 		.text = "tasks that run at the same time; N/core: N for every processor"},
 	{CONFIG_POOL, "capacity", U64(pool, capacity), .initial = "100", .min = 0, .max = 1000000,
 		.unit = "tasks", .flags = LIVE,
 		.text = "tasks that may wait for a worker; 0: run at once or refuse"},
+	{CONFIG_POOL, "on_full", ENUM(pool, on_full), .initial = "refuse", .min = ON_FULL_REFUSE,
+		.words = "refuse wait", .flags = LIVE,
+		.text = "what a post to a full queue gets: refuse: the error AtCapacity at once; "
+			"wait: its answer when there is room, or that error after wait_max"},
+	{CONFIG_POOL, "wait_max", DURATION(pool, wait_max_us), .initial = "30s", .min = MS,
+		.max = DAY, .flags = LIVE, .text = "how long a post waits for room at most"},
 	{CONFIG_POOL, "paused", BOOL(pool, paused), .initial = "no",
 		.text = "start without taking tasks off the queue, until wpctl resume"},
 
@@ -154,6 +183,42 @@ static const struct config_key rows[] = {
 	{CONFIG_HANDLER, "allow", LIST(handler, allow), .initial = "", .max = 4096, .flags = LIVE,
 		.types = ALL, .example = "www-data, @staff",
 		.text = "who may post to it; without it whoever may post at all"},
+	{CONFIG_HANDLER, "retries", U64(handler, retries), .initial = "0", .min = 0, .max = 1000000,
+		.unit = "runs", .flags = LIVE, .types = ALL,
+		.text = "how often a task that failed is run again"},
+	{CONFIG_HANDLER, "backoff_min", DURATION(handler, backoff_min_us), .initial = "1s",
+		.min = MS, .max = DAY, .flags = LIVE, .types = ALL,
+		.text = "how long a failed task waits for its second run; twice as long for each "
+			"one after it, give or take 20 %; at most backoff_max"},
+	{CONFIG_HANDLER, "backoff_max", DURATION(handler, backoff_max_us), .initial = "10min",
+		.min = MS, .max = 30 * DAY, .flags = LIVE, .types = ALL,
+		.text = "how long a failed task waits for its next run at most"},
+	{CONFIG_HANDLER, "on_crash", ENUM(handler, on_crash), .initial = "retry",
+		.min = ON_CRASH_RETRY, .words = "retry lost", .flags = LIVE, .types = ALL,
+		.text = "what becomes of a task whose process died: retry: it is run again; lost: "
+			"it ends as lost"},
+	{CONFIG_HANDLER, "crash_max", U64(handler, crash_max), .initial = "2", .min = 1,
+		.max = 1000, .unit = "crashes", .flags = LIVE, .types = ALL,
+		.text = "crashes with which a task ends as failed and is not run again"},
+	{CONFIG_HANDLER, "max_active", U64(handler, max_active), .initial = "0", .min = 0,
+		.max = 1000000, .unit = "tasks", .flags = LIVE, .types = ALL,
+		.text = "tasks of this handler that run at the same time; 0: no cap"},
+	{CONFIG_HANDLER, "weight", U64(handler, weight), .initial = "1", .min = 1, .max = 1000000,
+		.flags = LIVE, .types = ALL,
+		.text = "what one task counts for in the max_active of its resources"},
+	{CONFIG_HANDLER, "priority", U64(handler, priority), .initial = "5", .min = 0, .max = 9,
+		.flags = LIVE, .types = ALL,
+		.text = "the priority of a task whose post says none: 0 is first, 9 last"},
+	{CONFIG_HANDLER, "expires", DURATION(handler, expires_us), .initial = "0", .min = MS,
+		.max = 30 * DAY, .flags = LIVE | ZERO, .types = ALL,
+		.text = "a task that has not started this long after its post ends as expired"},
+	{CONFIG_HANDLER, "unique", ENUM(handler, unique), .initial = "join", .min = UNIQUE_JOIN,
+		.words = "join refuse", .flags = LIVE, .types = ALL,
+		.text = "what a post gets whose unique key belongs to a task that has not ended: "
+			"join: that task's id; refuse: the error Duplicate"},
+	{CONFIG_HANDLER, "resources", NAMES(handler, resources), .initial = "", .max = 1024,
+		.types = ALL, .example = "database",
+		.text = "the resources that a task uses, at most 8: it starts when all bear it"},
 	{CONFIG_HANDLER, "command", COMMAND(handler, command), .initial = "", .max = 4096,
 		.flags = HOST, .types = EXEC, .example = "/usr/local/bin/thumbnail --size 200",
 		.text = "the program and its fixed arguments, quoted as for a "
@@ -223,6 +288,9 @@ static const struct {
 		"daemon may do everything, and everybody else who can open the socket may post."},
 	[CONFIG_STORE] = {"store", false, "The store of all tasks."},
 	[CONFIG_MONGODB] = {"mongodb", false, "The server of all handlers of type mongodb."},
+	[CONFIG_RESOURCE] = {"resource", true,
+		"A resource: what something outside bears, such as a server, no matter which pools "
+		"and handlers use it. One section a resource; handlers name it in \"resources\"."},
 	[CONFIG_POOL] = {"pool", true,
 		"A pool: its workers and its queue. One section a pool; the pool \"default\" is "
 		"always there."},

@@ -21,6 +21,7 @@ enum config_scope {
 	CONFIG_ACCESS,
 	CONFIG_STORE,
 	CONFIG_MONGODB,
+	CONFIG_RESOURCE,
 	CONFIG_POOL,
 	CONFIG_HANDLER,
 	CONFIG_SCOPES
@@ -41,6 +42,7 @@ enum config_type {
 	CONFIG_STRING,      /* char *, at most max bytes, none of the bytes in `words` */
 	CONFIG_URI,         /* char *, at most max bytes, begins with one of `words` */
 	CONFIG_LIST,        /* char *: "alice, @admins" */
+	CONFIG_NAMES,       /* char *: "db, mail": names of sections */
 	CONFIG_PATH,        /* char *: absolute, at most max bytes */
 	CONFIG_COMMAND,     /* char *: words, the first one an absolute path */
 	CONFIG_ENVIRONMENT, /* char *: words NAME=value */
@@ -82,7 +84,8 @@ size_t keys_place(const struct config_key *key);
 
 /* "daemon", "pool" … */
 const char *keys_scope_name(enum config_scope scope);
-bool keys_scope_is_named(enum config_scope scope); /* [pool NAME], [handler NAME] */
+bool keys_scope_is_named(
+	enum config_scope scope); /* [resource NAME], [pool NAME], [handler NAME] */
 /* One sentence for people about the section, for the shipped file and the manual. */
 const char *keys_scope_text(enum config_scope scope);
 /* -ENOENT: no section is called so. */

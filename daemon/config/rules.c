@@ -5,8 +5,11 @@
 #include "config/rules.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "config/value.h"
 
 /* Keys without a default that a type of handler cannot do without. */
@@ -151,10 +154,93 @@ static int check_bounds(const struct subject *subject)
 	return 0;
 }
 
+/* Blames the key that was said; if both were, the lower one. A limit that nobody said is named. */
+static int check_backoff(const struct subject *subject)
+{
+	const struct config_key *low = keys_find(CONFIG_HANDLER, "backoff_min");
+	const struct config_key *high = keys_find(CONFIG_HANDLER, "backoff_max");
+	char low_text[STR_DURATION_MAX], high_text[STR_DURATION_MAX];
+
+	if (subject->handler->backoff_min_us <= subject->handler->backoff_max_us)
+		return 0;
+	(void)str_from_us(subject->handler->backoff_min_us, low_text);
+	(void)str_from_us(subject->handler->backoff_max_us, high_text);
+	if (subject->section->keys[keys_place(low)].line != 0)
+		return build_refuse(subject->build, -EINVAL, origin_of(subject, low),
+			subject->section, low->name, low_text, "more than backoff_max, which is %s",
+			high_text);
+	return build_refuse(subject->build, -EINVAL, origin_of(subject, high), subject->section,
+		high->name, high_text, "less than backoff_min, which is %s", low_text);
+}
+
+/* A task that weighs more than one of its resources bears would never start. */
+static int check_weight(const struct subject *subject, const struct settings_resource *resource)
+{
+	const struct config_key *key = keys_find(CONFIG_HANDLER, "weight");
+	char text[STR_DURATION_MAX];
+
+	if (resource->max_active == 0 || subject->handler->weight <= resource->max_active)
+		return 0;
+	(void)snprintf(text, sizeof(text), "%" PRIu64, subject->handler->weight);
+	return build_refuse(subject->build, -EINVAL, origin_of(subject, key), subject->section,
+		key->name, text, "more than max_active of [resource %s], which is %" PRIu64,
+		resource->name, resource->max_active);
+}
+
+/* One name of the list becomes a place. */
+static int add_used(const struct subject *subject, const char *name)
+{
+	const struct config_key *key = keys_find(CONFIG_HANDLER, "resources");
+	const struct settings *settings = subject->build->settings;
+	struct settings_handler *handler = subject->handler;
+	const struct settings_resource *resource = settings_find_resource(settings, name);
+	struct build_origin origin = origin_of(subject, key);
+	uint32_t at;
+
+	if (resource == NULL)
+		return build_refuse(subject->build, -EINVAL, origin, subject->section, key->name,
+			name, "there is no section [resource %s]", name);
+	at = (uint32_t)(resource - settings->resources);
+	for (size_t i = 0; i < handler->n_resources; i++) {
+		if (handler->resource_at[i] == at)
+			return build_refuse(subject->build, -EINVAL, origin, subject->section,
+				key->name, name, "stands there twice");
+	}
+	if (handler->n_resources == SETTINGS_USED_MAX)
+		return build_refuse(subject->build, -EINVAL, origin, subject->section, key->name,
+			name, "one more than %d resources", SETTINGS_USED_MAX);
+	handler->resource_at[handler->n_resources++] = at;
+	return check_weight(subject, resource);
+}
+
+static int check_resources(const struct subject *subject)
+{
+	struct settings_handler *handler = subject->handler;
+	const char *text = handler->resources;
+	int r = 0;
+
+	text += strspn(text, VALUE_NAMES_PARTED);
+	if (*text == '\0')
+		return 0;
+	handler->resource_at = calloc(SETTINGS_USED_MAX, sizeof(*handler->resource_at));
+	if (handler->resource_at == NULL)
+		return -ENOMEM;
+	while (*text != '\0' && r == 0) {
+		size_t n = strcspn(text, VALUE_NAMES_PARTED);
+		auto_free char *name = mem_dup(text, n);
+
+		r = name == NULL ? -ENOMEM : add_used(subject, name);
+		text += n;
+		text += strspn(text, VALUE_NAMES_PARTED);
+	}
+	return r;
+}
+
 static int check_handler(const struct subject *subject)
 {
 	static int (*const checks[])(const struct subject *) = {check_type, check_foreign_keys,
-		check_needs, check_pool, check_uri, check_operators};
+		check_needs, check_pool, check_uri, check_operators, check_backoff,
+		check_resources};
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(checks) && subject->section != NULL && r == 0; i++)

@@ -28,6 +28,11 @@ void settings_free(struct settings *settings)
 	unset_all(CONFIG_ACCESS, &settings->access);
 	unset_all(CONFIG_STORE, &settings->store);
 	unset_all(CONFIG_MONGODB, &settings->mongodb);
+	for (size_t i = 0; i < settings->n_resources; i++) {
+		free(settings->resources[i].name);
+		unset_all(CONFIG_RESOURCE, &settings->resources[i]);
+	}
+	free(settings->resources);
 	for (size_t i = 0; i < settings->n_pools; i++) {
 		free(settings->pools[i].name);
 		unset_all(CONFIG_POOL, &settings->pools[i]);
@@ -35,10 +40,21 @@ void settings_free(struct settings *settings)
 	free(settings->pools);
 	for (size_t i = 0; i < settings->n_handlers; i++) {
 		free(settings->handlers[i].name);
+		free(settings->handlers[i].resource_at);
 		unset_all(CONFIG_HANDLER, &settings->handlers[i]);
 	}
 	free(settings->handlers);
 	free(settings);
+}
+
+const struct settings_resource *settings_find_resource(
+	const struct settings *settings, const char *name)
+{
+	for (size_t i = 0; i < settings->n_resources; i++) {
+		if (strcmp(settings->resources[i].name, name) == 0)
+			return &settings->resources[i];
+	}
+	return NULL;
 }
 
 const struct settings_pool *settings_find_pool(const struct settings *settings, const char *name)

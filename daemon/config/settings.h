@@ -10,13 +10,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SETTINGS_NAME_MAX     64   /* bytes of a name: letters, digits, "-", "_", "." */
-#define SETTINGS_WORKERS_MAX  1024 /* workers of one pool */
-#define SETTINGS_POOLS_MAX    256
-#define SETTINGS_HANDLERS_MAX 1024 /* the built-in ones counted */
+#define SETTINGS_NAME_MAX      64   /* bytes of a name: letters, digits, "-", "_", "." */
+#define SETTINGS_WORKERS_MAX   1024 /* workers of one pool */
+#define SETTINGS_POOLS_MAX     256
+#define SETTINGS_HANDLERS_MAX  1024 /* the built-in ones counted */
+#define SETTINGS_RESOURCES_MAX 64
+#define SETTINGS_USED_MAX      8 /* resources of one handler */
 
 enum stop_mode { STOP_DRAIN, STOP_FINISH, STOP_NOW };
 enum store_type { STORE_MEMORY };
+enum on_full { ON_FULL_REFUSE, ON_FULL_WAIT };
+enum on_crash { ON_CRASH_RETRY, ON_CRASH_LOST };
+enum unique_policy { UNIQUE_JOIN, UNIQUE_REFUSE };
 
 /* `workers = 24` or `workers = 3/core`. */
 struct workers_rule {
@@ -25,9 +30,10 @@ struct workers_rule {
 };
 
 struct settings_daemon {
-	char *socket;  /* "": chosen by net/listen */
-	int log;       /* enum log_target */
-	int log_level; /* enum log_level */
+	char *socket;        /* "": chosen by net/listen */
+	int log;             /* enum log_target */
+	int log_level;       /* enum log_level */
+	uint64_t max_active; /* tasks of all pools together; 0: no cap */
 	uint64_t max_connections;
 	uint64_t max_connections_per_uid;
 	uint64_t max_message_bytes;
@@ -59,10 +65,22 @@ struct settings_mongodb {
 	uint64_t max_pool_size;
 };
 
+/* What something outside bears, whichever pools and handlers use it. */
+struct settings_resource {
+	char *name;
+	uint64_t max_active;       /* weights of active tasks together; 0: no cap */
+	uint64_t rate;             /* starts a second; 0: no limit */
+	uint64_t burst;            /* starts at once */
+	uint64_t breaker_failures; /* in a row; 0: no breaker */
+	uint64_t breaker_pause_us; /* the first one */
+};
+
 struct settings_pool {
 	char *name;
 	struct workers_rule workers;
 	uint64_t capacity;
+	int on_full;          /* enum on_full */
+	uint64_t wait_max_us; /* of a post, for room */
 	bool paused;
 };
 
@@ -75,6 +93,19 @@ struct settings_handler {
 	uint64_t max_output_bytes;
 	uint64_t kill_after_us;
 	char *allow; /* as settings_access; "": whoever may post */
+	uint64_t retries;
+	uint64_t backoff_min_us; /* at most backoff_max_us */
+	uint64_t backoff_max_us;
+	int on_crash; /* enum on_crash */
+	uint64_t crash_max;
+	uint64_t max_active;   /* 0: no cap */
+	uint64_t weight;       /* at most max_active of each of its resources that has a cap */
+	uint64_t priority;     /* 0: first … 9 */
+	uint64_t expires_us;   /* 0: never */
+	int unique;            /* enum unique_policy */
+	char *resources;       /* names, parted by commas or blanks */
+	uint32_t *resource_at; /* owns; the same as places in settings->resources, none twice */
+	size_t n_resources;    /* at most SETTINGS_USED_MAX */
 	/* exec */
 	char *command;
 	char *standard_input; /* args, none (the key is "stdin") */
@@ -100,6 +131,8 @@ struct settings {
 	struct settings_access access;
 	struct settings_store store;
 	struct settings_mongodb mongodb;
+	struct settings_resource *resources; /* owns */
+	size_t n_resources;
 	struct settings_pool *pools; /* owns; at least "default" */
 	size_t n_pools;
 	struct settings_handler *handlers; /* owns; the built-in ones first */
@@ -107,6 +140,8 @@ struct settings {
 };
 
 void settings_free(struct settings *settings);
+const struct settings_resource *settings_find_resource(
+	const struct settings *settings, const char *name);
 const struct settings_pool *settings_find_pool(const struct settings *settings, const char *name);
 const struct settings_handler *settings_find_handler(
 	const struct settings *settings, const char *name);

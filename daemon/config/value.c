@@ -70,6 +70,25 @@ static bool is_list(const char *text)
 	return true;
 }
 
+/* "db, mail" */
+static bool is_names(const char *text)
+{
+	for (text += strspn(text, VALUE_NAMES_PARTED); *text != '\0';
+		text += strspn(text, VALUE_NAMES_PARTED)) {
+		char name[SETTINGS_NAME_MAX + 1];
+		size_t n = strcspn(text, VALUE_NAMES_PARTED);
+
+		if (n >= sizeof(name))
+			return false;
+		memcpy(name, text, n);
+		name[n] = '\0';
+		if (!value_is_name(name))
+			return false;
+		text += n;
+	}
+	return true;
+}
+
 /* NAME=value; the names that a host sets itself are not to be had. */
 static bool is_assignment(const char *word)
 {
@@ -128,6 +147,8 @@ static int check_string(const struct config_key *key, const char *text)
 		return is_uri(key, text) ? 0 : -EINVAL;
 	case CONFIG_LIST:
 		return is_list(text) ? 0 : -EINVAL;
+	case CONFIG_NAMES:
+		return is_names(text) ? 0 : -EINVAL;
 	case CONFIG_PATH:
 		return text[0] == '/' ? 0 : -EINVAL;
 	case CONFIG_COMMAND:
@@ -416,6 +437,8 @@ int value_write_range(const struct config_key *key, struct buf *out)
 			       : write_words_range(key->words, out);
 	case CONFIG_LIST:
 		return buf_printf(out, "users and @groups, parted by commas or blanks");
+	case CONFIG_NAMES:
+		return buf_printf(out, "names, parted by commas or blanks");
 	case CONFIG_PATH:
 		return buf_printf(out, "an absolute path of at most %" PRId64 " bytes", key->max);
 	case CONFIG_COMMAND:

@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "config/keys.h"
 
+#define VALUE_NAMES_PARTED ", \t" /* bytes between the names of a CONFIG_NAMES */
+
 /* -EINVAL: not what value_write_range() says, and the field is as it was; -ENOMEM.
  * A key without a default takes the empty text: it is then as if it were not given. */
 int value_set(const struct config_key *key, void *base, const char *text) MUST_CHECK;

@@ -58,6 +58,27 @@ static void refused(const char *text, const char *expected)
 	load_fails(view_of(text), -EINVAL, expected);
 }
 
+/* What must stand behind some keys, so that any of their values is right. */
+static const char *company_of(const struct config_key *key)
+{
+	static const struct {
+		const char *key;
+		const char *text;
+	} rows[] = {
+		{"max_args", "[daemon]\nmax_message = 4M\n"},
+		{"max_output", "[daemon]\nmax_output = 4M\n"},
+		{"backoff_min", "backoff_max = 30d\n"},
+		{"backoff_max", "backoff_min = 1ms\n"},
+		{"resources", "[resource a]\n[resource b-1]\n[resource c]\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (strcmp(rows[i].key, key->name) == 0)
+			return rows[i].text;
+	}
+	return "";
+}
+
 /* A key of some handler type or section with whatever else it needs; `line` is the number of the
  * key's line. */
 static char *text_for(const struct config_key *key, const char *value, unsigned *ret_line)
@@ -78,15 +99,8 @@ static char *text_for(const struct config_key *key, const char *value, unsigned 
 			strcmp(key->name, "collection") != 0 ? "collection = c\n" : "");
 	} else if (key->scope == CONFIG_HANDLER) {
 		*ret_line = 3;
-		r = asprintf(&text, "[handler x]\ntype = exec\n%s = %s\n%s", key->name, value,
-			strcmp(key->name, "command") != 0 ? SOME_COMMAND : "");
-		if (strcmp(key->name, "max_args") == 0 || strcmp(key->name, "max_output") == 0) {
-			free(text);
-			r = asprintf(&text,
-				"[handler x]\ntype = exec\n%s = %s\n" SOME_COMMAND
-				"[daemon]\nmax_message = 4M\nmax_output = 4M\n",
-				key->name, value);
-		}
+		r = asprintf(&text, "[handler x]\ntype = exec\n%s = %s\n%s%s", key->name, value,
+			strcmp(key->name, "command") != 0 ? SOME_COMMAND : "", company_of(key));
 	} else {
 		*ret_line = 2;
 		r = asprintf(&text, "[%s%s]\n%s = %s\n", keys_scope_name(key->scope),
@@ -101,6 +115,8 @@ static const void *base_of(const struct settings *settings, const struct config_
 	struct build build = {.settings = (struct settings *)(uintptr_t)settings};
 	size_t at = 0;
 
+	if (key->scope == CONFIG_RESOURCE)
+		at = (size_t)(settings_find_resource(settings, "x") - settings->resources);
 	if (key->scope == CONFIG_POOL)
 		at = (size_t)(settings_find_pool(settings, "x") - settings->pools);
 	if (key->scope == CONFIG_HANDLER)
@@ -223,6 +239,8 @@ static const struct sample samples[] = {
 	{CONFIG_LIST, true, "@a@example.org, DOM\\user, 1000, host$"},
 	{CONFIG_LIST, false, "alice/bob"}, {CONFIG_LIST, false, "@"}, {CONFIG_LIST, false, "@@a"},
 	{CONFIG_LIST, false, "-x"}, {CONFIG_LIST, false, "a:b"},
+	{CONFIG_NAMES, true, "a"}, {CONFIG_NAMES, true, ",a, b-1	c,"}, {CONFIG_NAMES, false, "@a"},
+	{CONFIG_NAMES, false, "a;b"}, {CONFIG_NAMES, false, "a, .b"},
 	{CONFIG_PATH, true, "/"}, {CONFIG_PATH, true, "/a b/c"}, {CONFIG_PATH, false, "a"},
 	{CONFIG_PATH, false, "./a"},
 	{CONFIG_COMMAND, true, "/bin/true"}, {CONFIG_COMMAND, true, "/bin/echo 'a b' \"c\" d\\ e"},
@@ -268,12 +286,12 @@ static size_t check_samples(const struct config_key *key)
 /* One byte more than max, made of whatever is right otherwise. */
 static void check_length(const struct config_key *key)
 {
-	const char *prefix =
-		key->type == CONFIG_URI           ? "mongodb://"
-		: key->type == CONFIG_ENVIRONMENT ? "A="
-		: key->type == CONFIG_NAME || key->type == CONFIG_STRING || key->type == CONFIG_LIST
-			? ""
-			: "/";
+	const char *prefix = key->type == CONFIG_URI           ? "mongodb://"
+			     : key->type == CONFIG_ENVIRONMENT ? "A="
+			     : key->type == CONFIG_NAME || key->type == CONFIG_STRING ||
+					     key->type == CONFIG_LIST || key->type == CONFIG_NAMES
+				     ? ""
+				     : "/";
 	size_t len = (size_t)key->max + 1;
 	auto_free char *value = malloc(len + 1);
 	struct settings settings = {0};
@@ -284,6 +302,9 @@ static void check_length(const struct config_key *key)
 	ck_assert_ptr_nonnull(value);
 	memset(value, 'a', len);
 	memcpy(value, prefix, strlen(prefix));
+	for (size_t i = SETTINGS_NAME_MAX; key->type == CONFIG_NAMES && i < len;
+		i += SETTINGS_NAME_MAX)
+		value[i] = ','; /* many names: a single one has a limit of its own */
 	value[len] = '\0';
 	ck_assert_int_eq(value_set(key, base, value), -EINVAL);
 	value[len - 1] = '\0';
@@ -473,7 +494,9 @@ START_TEST(test_config_sections_and_keys_must_be_known)
 	} cases[] = {
 		{"x = y\n", "f:1: x: a key before the first [section]"},
 		{"[foo]\n", "f:1: [foo]: unknown section"},
-		{"[resource db]\n", "f:1: [resource db]: unknown section"},
+		{"[plugin db]\n", "f:1: [plugin db]: unknown section"},
+		{"[resource]\n", "f:1: [resource]: a name of 1 to 64 letters, digits, \"-\", "
+				 "\"_\" and \".\" belongs here"},
 		{"[]\n", "f:1: []: unknown section"},
 		{"[Pool x]\n", "f:1: [Pool x]: unknown section"},
 		{"[daemon x]\n", "f:1: [daemon x]: this section takes no name"},
@@ -516,6 +539,10 @@ START_TEST(test_config_names_are_not_cut)
 	settings_free(settings);
 	(void)snprintf(text, sizeof(text), "[pool %sb]\n", a);
 	ck_assert_int_eq(config_load_text(view_of(text), "f", &settings, why), -EINVAL);
+	(void)snprintf(
+		text, sizeof(text), "[resource %s]\n[handler echo]\nresources = %sb\n", a, a);
+	ck_assert_int_eq(config_load_text(view_of(text), "f", &settings, why), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(why, "...\": names, parted by commas or blanks"));
 }
 END_TEST
 
@@ -529,6 +556,12 @@ START_TEST(test_config_sections_have_a_limit)
 	settings_free(load("[pool p1]"));
 	ck_assert_int_eq(buf_append(&text, "[pool one-more]\n", 17), 0);
 	refused(buf_view(&text).data, "f:256: [pool one-more]: too many sections of this kind");
+	buf_done(&text);
+	buf_init(&text, 1 << 20);
+	for (int i = 0; i < SETTINGS_RESOURCES_MAX; i++)
+		ck_assert_int_eq(buf_printf(&text, "[resource r%d]\n", i), 0);
+	ck_assert_int_eq(buf_append(&text, "[resource one-more]\n", 21), 0);
+	refused(buf_view(&text).data, "f:65: [resource one-more]: too many sections of this kind");
 	buf_done(&text);
 	buf_init(&text, 1 << 20);
 	for (int i = BUILD_BUILTINS; i < SETTINGS_HANDLERS_MAX; i++)
@@ -608,6 +641,27 @@ START_TEST(test_config_rules_bind_keys_together)
 			"f:2: [handler echo] max_output: more than [daemon] max_output allows"},
 		{"[handler echo]\nmax_args = 2M\n",
 			"f:2: [handler echo] max_args: more than [daemon] max_message allows"},
+		{"[handler echo]\nbackoff_min = 2s\nbackoff_max = 1500ms\n",
+			"f:2: [handler echo] backoff_min: \"2s\": more than backoff_max, which is "
+			"1500ms"},
+		{"[handler echo]\n\nbackoff_min = 11min\n",
+			"f:3: [handler echo] backoff_min: \"11min\": more than backoff_max, which "
+			"is 10min"},
+		{"[handler echo]\nbackoff_max = 10ms\n",
+			"f:2: [handler echo] backoff_max: \"10ms\": less than backoff_min, which "
+			"is 1s"},
+		{"[handler echo]\nresources = db, disk\n[resource db]\n",
+			"f:2: [handler echo] resources: \"disk\": there is no section [resource "
+			"disk]"},
+		{"[handler echo]\nresources = db db\n[resource db]\n",
+			"f:2: [handler echo] resources: \"db\": stands there twice"},
+		{"[handler echo]\nresources = db\nweight = 3\n[resource db]\nmax_active = 2\n",
+			"f:3: [handler echo] weight: \"3\": more than max_active of [resource db], "
+			"which is 2"},
+		{"[resource a]\n[resource b]\n[resource c]\n[resource d]\n[resource e]\n"
+		 "[resource f]\n[resource g]\n[resource h]\n[resource i]\n"
+		 "[handler echo]\nresources = a b c d e f g h i\n",
+			"f:11: [handler echo] resources: \"i\": one more than 8 resources"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
@@ -624,6 +678,23 @@ START_TEST(test_config_rules_lower_defaults_to_their_bounds)
 		ck_assert_uint_eq(settings->handlers[i].max_args_bytes, 64 * 1024);
 		ck_assert_uint_eq(settings->handlers[i].max_output_bytes, 32 * 1024);
 	}
+	settings_free(settings);
+}
+END_TEST
+
+START_TEST(test_config_resources_of_a_handler_become_places)
+{
+	struct settings *settings =
+		load("[resource a]\n[handler echo]\nresources = c ,\ta\nweight = 7\n"
+		     "[resource b]\n[resource c]\nmax_active = 7\n[handler noop]\nresources = ,\n");
+	const struct settings_handler *echo = settings_find_handler(settings, "echo");
+
+	ck_assert_uint_eq(settings->n_resources, 3);
+	ck_assert_uint_eq(echo->n_resources, 2);
+	ck_assert_str_eq(settings->resources[echo->resource_at[0]].name, "c");
+	ck_assert_str_eq(settings->resources[echo->resource_at[1]].name, "a");
+	ck_assert_uint_eq(settings_find_handler(settings, "noop")->n_resources, 0);
+	ck_assert_ptr_null(settings_find_resource(settings, "d"));
 	settings_free(settings);
 }
 END_TEST
@@ -900,7 +971,7 @@ START_TEST(test_config_values_read_back_as_text)
 	size_t n;
 	const struct config_key *keys = keys_table(&n);
 	struct settings *settings =
-		load(SOME_URI "[pool x]\n[handler x]\ntype = exec\n" SOME_COMMAND);
+		load(SOME_URI "[resource x]\n[pool x]\n[handler x]\ntype = exec\n" SOME_COMMAND);
 
 	for (size_t i = 0; i < n; i++) {
 		const void *base = base_of(settings, &keys[i]);
@@ -1014,7 +1085,7 @@ END_TEST
 START_TEST(test_config_texts_promise_nothing_that_is_not_there)
 {
 	static const char *const words[] = {
-		"reload", "retry", "cancel", "delayed", "live", "restart", "update", "delete"};
+		"reload", "cancel", "delayed", "live", "restart", "update", "delete"};
 	static int (*const writers[])(struct buf *) = {config_write_shipped, config_write_manual};
 
 	for (size_t i = 0; i < ARRAY_SIZE(writers); i++) {
@@ -1070,6 +1141,7 @@ static Suite *config_suite(void)
 	tcase_add_test(keys, test_config_errors_quote_safely);
 	tcase_add_test(keys, test_config_rules_bind_keys_together);
 	tcase_add_test(keys, test_config_rules_lower_defaults_to_their_bounds);
+	tcase_add_test(keys, test_config_resources_of_a_handler_become_places);
 	tcase_add_test(keys, test_config_builtin_handlers_can_be_changed);
 	suite_add_tcase(suite, keys);
 
