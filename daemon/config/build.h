@@ -10,32 +10,14 @@
 #include "base/mem.h"
 #include "config/config.h"
 #include "config/keys.h"
-#include "config/source.h"
+#include "config/origins.h"
 
 #define BUILD_BUILTINS 4 /* the first handlers: noop, echo, sleep, fail */
-#define BUILD_FILES    (SOURCE_FILES_MAX + 1)
-
-struct build_origin {
-	uint32_t line; /* 0: nowhere */
-	uint32_t file; /* in build->files */
-};
-
-/* A section that stands in some file; all its occurrences are one. */
-struct build_section {
-	enum config_scope scope;
-	size_t at;                  /* in settings->pools or the like; else 0 */
-	struct build_origin origin; /* the last occurrence */
-	struct build_origin keys[CONFIG_SCOPE_KEYS_MAX]; /* by keys_place() */
-};
-
 struct build {
-	struct settings *settings;      /* owns */
-	struct build_section *sections; /* owns */
-	size_t n_sections;
-	size_t cap_sections;
-	size_t current;           /* section that is being read; SIZE_MAX: none yet */
-	char *files[BUILD_FILES]; /* owns: names for messages */
-	uint32_t n_files;
+	struct settings *settings; /* owns */
+	uint32_t file;             /* the one that is being read, in settings->origins */
+	struct origin_section *
+		current; /* borrows: the section that is being read, until the next; NULL: none yet */
 	bool is_private; /* the file that is being read may hold secrets */
 	char *why;       /* borrows: config_load()'s caller's, CONFIG_WHY_SIZE bytes */
 };
@@ -45,25 +27,18 @@ struct build {
 int build_init(struct build *build, char *why) MUST_CHECK;
 void build_done(struct build *build);
 
-/* Puts one file's text on top. -EINVAL and -EACCES with a line in why; -ENOMEM; -E2BIG: more than
- * BUILD_FILES. */
+/* Puts one file's text on top. -EINVAL and -EACCES with a line in why; -ENOMEM. */
 int build_add(struct build *build, const char *file, struct view text, bool is_private) MUST_CHECK;
 
-/* The struct that the scope's keys are offsets in. Good until the next build_add(). */
-void *build_base(const struct build *build, enum config_scope scope, size_t at);
+/* The key's value came from something that is no file. -ENOMEM. */
+int build_note(struct build *build, const struct config_key *key, const char *origin) MUST_CHECK;
 
-/*
- * FILE:LINE: [pool mail] workers: "x": reason. section, key and value may be NULL. Returns error.
- * Names and values are escaped and cut; whoever calls leaves a secret's value out.
- */
-int build_refuse(struct build *build, int error, struct build_origin origin,
-	const struct build_section *section, const char *key, const char *value, const char *fmt,
+/* As refuse_line(); section may be NULL. Returns error. */
+int build_refuse(struct build *build, int error, struct origin origin,
+	const struct origin_section *section, const char *key, const char *value, const char *fmt,
 	...) PRINTF_LIKE(7, 8);
 /* As build_refuse() with value_write_range() of the key for a reason. */
-int build_refuse_value(struct build *build, struct build_origin origin,
-	const struct build_section *section, const struct config_key *key, const char *value);
-
-/* FILE: reason, for a file that could not be read. Returns error. */
-int build_refuse_file(char *why, int error, const char *file, const char *reason);
+int build_refuse_value(struct build *build, struct origin origin,
+	const struct origin_section *section, const struct config_key *key, const char *value);
 
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "config/build.h"
+#include "config/refuse.h"
 #include "config/rules.h"
 #include "config/source.h"
 #include "config/value.h"
@@ -32,7 +33,7 @@ static int add_file(struct build *build, int dir, const char *name, const char *
 	int r = source_read(dir, name, &source, &reason);
 
 	if (r < 0)
-		return build_refuse_file(build->why, r, shown, reason);
+		return refuse_file(build->why, r, shown, reason);
 	r = build_add(build, shown, (struct view){source.data, source.len}, source.is_private);
 	source_done(&source);
 	return r;
@@ -54,7 +55,7 @@ static int add_directory(struct build *build, const char *main_file)
 	}
 	r = source_list_open(path, &list, &reason);
 	if (r < 0 && r != -ENOENT)
-		(void)build_refuse_file(build->why, r, path, reason); /* r it is already */
+		(void)refuse_file(build->why, r, path, reason); /* r it is already */
 	for (size_t i = 0; r == 0 && i < list.n; i++) {
 		auto_free char *shown = NULL;
 
@@ -69,8 +70,8 @@ static int add_directory(struct build *build, const char *main_file)
 	return r == -ENOENT && build->why[0] == '\0' ? 0 : r;
 }
 
-/* A uri from outside the files. Neither it nor a part of it is ever in a message. */
-static int set_uri(struct build *build, const char *shown, char *text)
+/* A uri from outside the files; origin: what it came from. Neither it nor a part of it is ever in a message. */
+static int set_uri(struct build *build, const char *shown, const char *origin, char *text)
 {
 	const struct config_key *key = keys_find(CONFIG_MONGODB, "uri");
 	size_t len = strlen(text);
@@ -80,16 +81,16 @@ static int set_uri(struct build *build, const char *shown, char *text)
 		text[--len] = '\0';
 	for (size_t i = 0; i < len; i++) {
 		if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f)
-			return build_refuse_file(
+			return refuse_file(
 				build->why, -EINVAL, shown, "holds blanks or control characters");
 	}
 	if (len == 0)
-		return build_refuse_file(build->why, -EINVAL, shown, "is empty");
+		return refuse_file(build->why, -EINVAL, shown, "is empty");
 	r = value_set(key, &build->settings->mongodb, text);
 	if (r == -EINVAL)
-		return build_refuse_file(build->why, r, shown,
+		return refuse_file(build->why, r, shown,
 			"is not a URI that begins with mongodb:// or mongodb+srv://");
-	return r;
+	return r == 0 ? build_note(build, key, origin) : r;
 }
 
 /* -ENOENT: there is no such credential, and why is as it was. */
@@ -111,13 +112,13 @@ static int read_credential(struct build *build)
 	if (r == -ENOENT)
 		return r;
 	if (r < 0)
-		return build_refuse_file(build->why, r, path, reason);
+		return refuse_file(build->why, r, path, reason);
 	if (!source.is_hidden)
-		r = build_refuse_file(build->why, -EACCES, path, "must not be readable by others");
+		r = refuse_file(build->why, -EACCES, path, "must not be readable by others");
 	else if (strlen(source.data) != source.len)
-		r = build_refuse_file(build->why, -EINVAL, path, "holds a NUL");
+		r = refuse_file(build->why, -EINVAL, path, "holds a NUL");
 	else
-		r = set_uri(build, path, source.data);
+		r = set_uri(build, path, "credential", source.data);
 	source_done(&source);
 	return r;
 }
@@ -141,7 +142,7 @@ static int find_uri(struct build *build)
 	copy = strdup(value);
 	if (copy == NULL)
 		return -ENOMEM;
-	r = set_uri(build, URI_ENVIRONMENT, copy);
+	r = set_uri(build, URI_ENVIRONMENT, "environment", copy);
 	explicit_bzero(copy, strlen(copy));
 	return r;
 }

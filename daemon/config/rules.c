@@ -34,16 +34,16 @@ static const struct {
 
 /* A handler, and the section that it has in a file. */
 struct subject {
-	struct build *build;                 /* borrows */
-	const struct build_section *section; /* borrows; NULL: it stands in no file */
-	struct settings_handler *handler;    /* borrows */
+	struct build *build;                  /* borrows */
+	const struct origin_section *section; /* borrows; NULL: it stands in no file */
+	struct settings_handler *handler;     /* borrows */
 	unsigned type;
 };
 
 /* Where the key was said, or else the section. */
-static struct build_origin origin_of(const struct subject *subject, const struct config_key *key)
+static struct origin origin_of(const struct subject *subject, const struct config_key *key)
 {
-	struct build_origin origin = subject->section->keys[keys_place(key)];
+	struct origin origin = subject->section->keys[keys_place(key)];
 
 	return origin.line != 0 ? origin : subject->section->origin;
 }
@@ -194,7 +194,7 @@ static int add_used(const struct subject *subject, const char *name)
 	const struct settings *settings = subject->build->settings;
 	struct settings_handler *handler = subject->handler;
 	const struct settings_resource *resource = settings_find_resource(settings, name);
-	struct build_origin origin = origin_of(subject, key);
+	struct origin origin = origin_of(subject, key);
 	uint32_t at;
 
 	if (resource == NULL)
@@ -251,15 +251,16 @@ static int check_handler(const struct subject *subject)
 int rules_check(struct build *build)
 {
 	struct settings *settings = build->settings;
-	auto_free const struct build_section **sections =
+	const struct origins *origins = settings->origins;
+	auto_free const struct origin_section **sections =
 		calloc(settings->n_handlers, sizeof(*sections));
 	int r = 0;
 
 	if (sections == NULL)
 		return -ENOMEM;
-	for (size_t i = 0; i < build->n_sections; i++) {
-		if (build->sections[i].scope == CONFIG_HANDLER)
-			sections[build->sections[i].at] = &build->sections[i];
+	for (size_t i = 0; i < origins->n_sections; i++) {
+		if (origins->sections[i].scope == CONFIG_HANDLER)
+			sections[origins->sections[i].at] = &origins->sections[i];
 	}
 	for (size_t i = 0; i < settings->n_handlers && r == 0; i++) {
 		struct settings_handler *handler = &settings->handlers[i];

@@ -7,6 +7,8 @@
 
 #include "base/mem.h"
 #include "config/keys.h"
+#include "config/origins.h"
+#include "config/section.h"
 #include "config/value.h"
 
 static void unset_all(enum config_scope scope, void *base)
@@ -24,26 +26,23 @@ void settings_free(struct settings *settings)
 {
 	if (settings == NULL)
 		return;
-	unset_all(CONFIG_DAEMON, &settings->daemon);
-	unset_all(CONFIG_ACCESS, &settings->access);
-	unset_all(CONFIG_STORE, &settings->store);
-	unset_all(CONFIG_MONGODB, &settings->mongodb);
-	for (size_t i = 0; i < settings->n_resources; i++) {
+	for (int scope = 0; scope < CONFIG_SCOPES; scope++) {
+		for (size_t at = 0; at < section_count(settings, (enum config_scope)scope); at++)
+			unset_all((enum config_scope)scope,
+				section_base(settings, (enum config_scope)scope, at));
+	}
+	for (size_t i = 0; i < settings->n_resources; i++)
 		free(settings->resources[i].name);
-		unset_all(CONFIG_RESOURCE, &settings->resources[i]);
-	}
-	free(settings->resources);
-	for (size_t i = 0; i < settings->n_pools; i++) {
+	for (size_t i = 0; i < settings->n_pools; i++)
 		free(settings->pools[i].name);
-		unset_all(CONFIG_POOL, &settings->pools[i]);
-	}
-	free(settings->pools);
 	for (size_t i = 0; i < settings->n_handlers; i++) {
 		free(settings->handlers[i].name);
 		free(settings->handlers[i].resource_at);
-		unset_all(CONFIG_HANDLER, &settings->handlers[i]);
 	}
+	free(settings->resources);
+	free(settings->pools);
 	free(settings->handlers);
+	origins_free(settings->origins);
 	free(settings);
 }
 

@@ -82,6 +82,7 @@ struct settings_pool {
 	int on_full;          /* enum on_full */
 	uint64_t wait_max_us; /* of a post, for room */
 	bool paused;
+	bool leaving; /* no file has it any more: see reload.h */
 };
 
 struct settings_handler {
@@ -126,6 +127,8 @@ struct settings_handler {
 	bool operators; /* keys with "$" and "." are taken from a client */
 };
 
+struct origins;
+
 struct settings {
 	struct settings_daemon daemon;
 	struct settings_access access;
@@ -137,6 +140,7 @@ struct settings {
 	size_t n_pools;
 	struct settings_handler *handlers; /* owns; the built-in ones first */
 	size_t n_handlers;
+	struct origins *origins; /* owns: where each value was said; see origins.h */
 };
 
 void settings_free(struct settings *settings);

@@ -360,7 +360,7 @@ int value_write_text(const struct config_key *key, const void *base, struct buf 
 		return write_number_text(key->type, (int64_t) * (const uint64_t *)place, out);
 	default:
 		if ((key->flags & CONFIG_SECRET) != 0 && **(char *const *)place != '\0')
-			return buf_printf(out, "(secret)");
+			return buf_printf(out, "***");
 		return value_write(key, base, out);
 	}
 }

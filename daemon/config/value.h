@@ -22,7 +22,7 @@ void value_unset(const struct config_key *key, void *base);
 /* As a program reads it: times in us, sizes in bytes, umask in decimal; secrets too. -ENOMEM,
  * -EMSGSIZE as buf_append(). */
 int value_write(const struct config_key *key, const void *base, struct buf *out) MUST_CHECK;
-/* As one would write it into the file: "64K", "10s", "077"; a secret is "(secret)". */
+/* As one would write it into the file: "64K", "10s", "077"; a secret is "***". */
 int value_write_text(const struct config_key *key, const void *base, struct buf *out) MUST_CHECK;
 /* What the key takes: a number from 1 to 1024 or "3/core". */
 int value_write_range(const struct config_key *key, struct buf *out) MUST_CHECK;

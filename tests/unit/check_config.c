@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "config/build.h"
 #include "config/keys.h"
+#include "config/section.h"
 #include "config/value.h"
 #include "config_fixture.h"
 
@@ -67,16 +67,10 @@ static char *text_for(const struct config_key *key, const char *value, unsigned 
 
 static const void *base_of(const struct settings *settings, const struct config_key *key)
 {
-	struct build build = {.settings = (struct settings *)(uintptr_t)settings};
-	size_t at = 0;
+	size_t at;
 
-	if (key->scope == CONFIG_RESOURCE)
-		at = (size_t)(settings_find_resource(settings, "x") - settings->resources);
-	if (key->scope == CONFIG_POOL)
-		at = (size_t)(settings_find_pool(settings, "x") - settings->pools);
-	if (key->scope == CONFIG_HANDLER)
-		at = (size_t)(settings_find_handler(settings, "x") - settings->handlers);
-	return build_base(&build, key->scope, at);
+	ck_assert_int_eq(section_find(settings, key->scope, "x", &at), 0);
+	return section_const_base(settings, key->scope, at);
 }
 
 /* Sets value through the whole parser and compares what is then in the field. */
@@ -250,9 +244,9 @@ static void check_length(const struct config_key *key)
 	size_t len = (size_t)key->max + 1;
 	auto_free char *value = malloc(len + 1);
 	struct settings settings = {0};
-	struct build build = {.settings = &settings};
 	struct settings_handler handler = {0};
-	void *base = key->scope == CONFIG_HANDLER ? &handler : build_base(&build, key->scope, 0);
+	void *base =
+		key->scope == CONFIG_HANDLER ? &handler : section_base(&settings, key->scope, 0);
 
 	ck_assert_ptr_nonnull(value);
 	memset(value, 'a', len);
@@ -411,7 +405,7 @@ START_TEST(test_config_values_read_back_as_text)
 		ck_assert_int_eq(value_write_text(&keys[i], base, &out), 0);
 		ck_assert_int_eq(buf_append(&out, "", 1), 0);
 		if ((keys[i].flags & CONFIG_SECRET) != 0)
-			ck_assert_str_eq(buf_view(&out).data, "(secret)");
+			ck_assert_str_eq(buf_view(&out).data, "***");
 		else if (*keys[i].initial != '\0' && strcmp(keys[i].initial, "0") != 0)
 			ck_assert_str_eq(buf_view(&out).data, keys[i].initial);
 		buf_done(&out);
