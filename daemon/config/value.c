@@ -296,6 +296,51 @@ void value_unset(const struct config_key *key, void *base)
 	*place = NULL;
 }
 
+/* Bytes of a field that is no string. */
+static size_t size_of(enum config_type type)
+{
+	switch (type) {
+	case CONFIG_BOOL:
+		return sizeof(bool);
+	case CONFIG_ENUM:
+		return sizeof(int);
+	case CONFIG_WORKERS:
+		return sizeof(struct workers_rule);
+	default:
+		return sizeof(uint64_t);
+	}
+}
+
+int value_copy(const struct config_key *key, void *to, const void *from)
+{
+	char *copy;
+
+	if (!is_string(key->type)) {
+		memcpy(field(key, to), const_field(key, from), size_of(key->type));
+		return 0;
+	}
+	copy = strdup(*(char *const *)const_field(key, from));
+	if (copy == NULL)
+		return -ENOMEM;
+	value_unset(key, to);
+	*(char **)field(key, to) = copy;
+	return 0;
+}
+
+bool value_is_equal(const struct config_key *key, const void *a, const void *b)
+{
+	const void *left = const_field(key, a), *right = const_field(key, b);
+
+	if (is_string(key->type))
+		return strcmp(*(char *const *)left, *(char *const *)right) == 0;
+	if (key->type == CONFIG_WORKERS) { /* a struct with bytes that mean nothing */
+		const struct workers_rule *one = left, *other = right;
+
+		return one->number == other->number && one->per_core == other->per_core;
+	}
+	return memcmp(left, right, size_of(key->type)) == 0;
+}
+
 static int write_word(const char *words, int number, struct buf *out)
 {
 	for (; number > 0; number--) {

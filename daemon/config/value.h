@@ -19,6 +19,10 @@ int value_set(const struct config_key *key, void *base, const char *text) MUST_C
 /* Gives back what value_set() took and leaves zero; a secret is wiped before. */
 void value_unset(const struct config_key *key, void *base);
 
+/* `to` gets a copy of what `from` holds. -ENOMEM, and the field is as it was. */
+int value_copy(const struct config_key *key, void *to, const void *from) MUST_CHECK;
+bool value_is_equal(const struct config_key *key, const void *a, const void *b);
+
 /* As a program reads it: times in us, sizes in bytes, umask in decimal; secrets too. -ENOMEM,
  * -EMSGSIZE as buf_append(). */
 int value_write(const struct config_key *key, const void *base, struct buf *out) MUST_CHECK;
