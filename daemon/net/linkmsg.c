@@ -74,19 +74,27 @@ static int take_ready(struct hostlink *link, const struct hostmsg *msg)
 	return 0;
 }
 
+/* The task, if this attempt is in the host's hands; NULL: a host has a word in what it was given, and in nothing else. */
+static struct task *find_given(const struct hostlink *link, uint64_t id, uint32_t attempt)
+{
+	struct task *task = board_find_task(link->daemon->board, id);
+
+	if (link->state != HOSTLINK_UP || task == NULL || task->slot == NULL ||
+		task->slot->host != link || task->attempt != attempt || task->unsent)
+		return NULL;
+	return task;
+}
+
 static int take_done(struct hostlink *link, const struct hostmsg *msg)
 {
 	struct daemon *daemon = link->daemon;
-	struct task *task = board_find_task(daemon->board, msg->done.task);
+	struct task *task = find_given(link, msg->done.task, msg->done.attempt);
 	struct result result = {.outcome = msg->done.outcome,
 		.reason = msg->done.reason,
 		.result = msg->done.result};
 	int r;
 
-	/* A host has a word in what it was given, and in nothing else. */
-	if (link->state != HOSTLINK_UP || task == NULL || task->slot == NULL ||
-		task->slot->host != link || task->attempt != msg->done.attempt ||
-		task->slot->id != msg->done.worker || result.outcome == RESULT_CRASHED)
+	if (task == NULL || task->slot->id != msg->done.worker)
 		return -EPROTO;
 	if (!str_is_utf8(result.reason) || !str_is_utf8(result.result))
 		return -EBADMSG;
@@ -95,6 +103,31 @@ static int take_done(struct hostlink *link, const struct hostmsg *msg)
 		log_error("no_memory", "no memory for the result of task %llu: it failed",
 			(unsigned long long)msg->done.task);
 	return r == -ENOMEM ? 0 : r;
+}
+
+static int take_log(struct hostlink *link, const struct hostmsg *msg)
+{
+	struct task *task = find_given(link, msg->log.task, msg->log.attempt);
+
+	if (task == NULL || msg->log.stream < STREAM_OUT || msg->log.stream >= STREAMS_END)
+		return -EPROTO;
+	if (!str_is_utf8(msg->log.text))
+		return -EBADMSG;
+	(void)task;
+	return 0;
+}
+
+static int take_progress(struct hostlink *link, const struct hostmsg *msg)
+{
+	struct task *task = find_given(link, msg->progress.task, msg->progress.attempt);
+
+	if (task == NULL || msg->progress.permille > HOSTMSG_PERMILLE_MAX ||
+		msg->progress.note.len > HOSTMSG_NOTE_MAX)
+		return -EPROTO;
+	if (!str_is_utf8(msg->progress.note))
+		return -EBADMSG;
+	(void)task;
+	return 0;
 }
 
 static int take_news(struct hostlink *link, const struct hostmsg *msg)
@@ -114,6 +147,8 @@ static int (*const takers[HOSTMSG_TYPES])(struct hostlink *, const struct hostms
 	[HOSTMSG_REFUSED] = take_news,
 	[HOSTMSG_READY] = take_ready,
 	[HOSTMSG_DONE] = take_done,
+	[HOSTMSG_LOG] = take_log,
+	[HOSTMSG_PROGRESS] = take_progress,
 };
 
 int linkmsg_take(struct hostlink *link, const struct hostmsg *msg)

@@ -13,7 +13,7 @@
 
 #include "base/buf.h"
 
-#define HOSTMSG_VERSION 1u
+#define HOSTMSG_VERSION 2u
 #define HOSTMSG_LIMIT   (8u * 1024 * 1024) /* bytes of one message at most, with its length */
 
 enum hostmsg_type {
@@ -24,7 +24,14 @@ enum hostmsg_type {
 	HOSTMSG_TYPES
 };
 
-/* How a task ended, as the host saw it. */
+/* Bounds of what a task tells on its way. */
+#define HOSTMSG_PERMILLE_MAX 1000u
+#define HOSTMSG_NOTE_MAX     256u
+
+/* A task's output: LOG's `stream`. */
+enum hostmsg_stream { STREAM_OUT = 1, STREAM_ERR, STREAMS_END };
+
+/* How a task ended, as the host saw it. CRASHED: its program did, by a signal that was not ours. */
 enum hostmsg_outcome { OUTCOME_OK, OUTCOME_FAILED, OUTCOME_CANCELLED, OUTCOME_CRASHED, OUTCOMES };
 
 #define U8(f)  uint8_t f;

@@ -356,11 +356,6 @@ static void lie_wrong_attempt(struct fx_host *host)
 	say_done(host, 1, 2, host->runs[0].worker, OUTCOME_OK, VIEW_LIT("{}"));
 }
 
-static void lie_crashed(struct fx_host *host)
-{
-	say_done(host, 1, 1, host->runs[0].worker, OUTCOME_CRASHED, VIEW_LIT("{}"));
-}
-
 static void lie_outcome(struct fx_host *host)
 {
 	say_done(host, 1, 1, host->runs[0].worker, 200, VIEW_LIT("{}"));
@@ -369,6 +364,61 @@ static void lie_outcome(struct fx_host *host)
 static void lie_no_utf8(struct fx_host *host)
 {
 	say_done(host, 1, 1, host->runs[0].worker, OUTCOME_OK, VIEW_LIT("\"caf\xe9\""));
+}
+
+static void say_log(
+	struct fx_host *host, uint64_t task, uint32_t attempt, uint8_t stream, struct view text)
+{
+	host_say(host, &(struct hostmsg){.type = HOSTMSG_LOG,
+			       .log = {task, attempt, stream, text.len, text}});
+}
+
+static void lie_log_of_another_attempt(struct fx_host *host)
+{
+	say_log(host, 1, 2, STREAM_OUT, VIEW_LIT("a"));
+}
+
+static void lie_log_of_another_pool(struct fx_host *host)
+{
+	say_log(host, 2, 1, STREAM_OUT, VIEW_LIT("a"));
+}
+
+static void lie_log_of_no_stream(struct fx_host *host)
+{
+	say_log(host, 1, 1, STREAMS_END, VIEW_LIT("a"));
+}
+
+static void lie_log_no_utf8(struct fx_host *host)
+{
+	say_log(host, 1, 1, STREAM_OUT, VIEW_LIT("caf\xe9"));
+}
+
+static void say_progress(struct fx_host *host, uint64_t task, uint32_t permille, struct view note)
+{
+	host_say(host,
+		&(struct hostmsg){.type = HOSTMSG_PROGRESS, .progress = {task, 1, permille, note}});
+}
+
+static void lie_progress_of_nobody(struct fx_host *host)
+{
+	say_progress(host, 99, 1, VIEW_LIT(""));
+}
+
+static void lie_progress_beyond_the_end(struct fx_host *host)
+{
+	say_progress(host, 1, HOSTMSG_PERMILLE_MAX + 1, VIEW_LIT(""));
+}
+
+static void lie_note_too_long(struct fx_host *host)
+{
+	static const char note[HOSTMSG_NOTE_MAX + 1];
+
+	say_progress(host, 1, 1, (struct view){note, sizeof(note)});
+}
+
+static void lie_note_no_utf8(struct fx_host *host)
+{
+	say_progress(host, 1, 1, VIEW_LIT("\xff"));
 }
 
 static void lie_echo(struct fx_host *host)
@@ -399,7 +449,7 @@ static void lie_no_type(struct fx_host *host)
 
 static void lie_half_a_message(struct fx_host *host)
 {
-	host_write(host, "\100\0\0\0\14half", 9);
+	host_write(host, "\100\0\0\0\15half", 9);
 	host_hang_up(host);
 }
 
@@ -417,13 +467,29 @@ static void lie_8_mb(struct fx_host *host)
 
 static void lie_too_long(struct fx_host *host)
 {
-	host_write(host, "\1\0\200\0\14", 5); /* 8 MB and one */
+	host_write(host, "\1\0\200\0\15", 5); /* 8 MB and one */
 }
 
 typedef void lie(struct fx_host *host);
 static lie *const lies[] = {lie_unknown_task, lie_task_of_another_pool, lie_wrong_worker,
-	lie_wrong_attempt, lie_crashed, lie_outcome, lie_no_utf8, lie_echo, lie_hello_again,
+	lie_wrong_attempt, lie_outcome, lie_no_utf8, lie_log_of_another_attempt,
+	lie_log_of_another_pool, lie_log_of_no_stream, lie_log_no_utf8, lie_progress_of_nobody,
+	lie_progress_beyond_the_end, lie_note_too_long, lie_note_no_utf8, lie_echo, lie_hello_again,
 	lie_ready_again, lie_garbage, lie_no_type, lie_half_a_message, lie_8_mb, lie_too_long};
+
+START_TEST(test_host_may_tell_output_and_progress_and_that_its_program_crashed)
+{
+	struct scene scene = scene_open();
+
+	say_log(scene.host, 1, 1, STREAM_ERR, VIEW_LIT("caf\xc3\xa9"));
+	say_log(scene.host, 1, 1, STREAM_OUT, VIEW_LIT(""));
+	say_progress(scene.host, 1, HOSTMSG_PERMILLE_MAX, VIEW_LIT("note"));
+	host_done(scene.host, 0, OUTCOME_CRASHED, "{\"error\":\"SEGV\"}");
+	FX_UNTIL(pool_of("default")->stats.counters.crashed == 1);
+	ck_assert_int_eq(link_of("default")->state, HOSTLINK_UP);
+	scene_close(&scene);
+}
+END_TEST
 
 START_TEST(test_host_that_lies_is_replaced_and_nobody_else_notices)
 {
@@ -481,6 +547,7 @@ int main(void)
 		test_conn_above_the_limit_is_told_busy,
 		test_conn_goes_on_after_a_bad_line_and_ends_after_a_bad_message,
 		test_host_that_says_done_twice_is_replaced,
+		test_host_may_tell_output_and_progress_and_that_its_program_crashed,
 	};
 	const struct fx_loop loops[] = {
 		{test_host_that_lies_is_replaced_and_nobody_else_notices, ARRAY_SIZE(lies)},

@@ -154,6 +154,8 @@ static inline void fake_say(struct fake *fake, enum hostmsg_type type, uint64_t 
 
 	if (type == HOSTMSG_CANCEL)
 		msg.cancel.task = number, msg.cancel.attempt = 1;
+	else if (type == HOSTMSG_FOLLOW)
+		msg.follow.task = number, msg.follow.attempt = 1;
 	else if (type == HOSTMSG_RESIZE)
 		msg.resize.workers = (uint32_t)number;
 	fake_put(fake, &msg);
