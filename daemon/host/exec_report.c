@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "host/utf8.h"
 
 /* Leaves room for the DONE, the sentence, and both their frames. */
 #define REPORT_LIMIT (HOSTMSG_LIMIT - 4096u)
@@ -29,11 +30,8 @@ static int put_output(struct buf *json, const char *name, const struct capture *
 
 	if (text.len > max)
 		text.len = max;
-	for (size_t i = 0;
-		is_cut && i < 3 && text.len > 0 && (text.data[text.len - 1] & 0xc0) == 0x80; i++)
-		text.len--;
-	if (is_cut && text.len > 0 && (text.data[text.len - 1] & 0x80) != 0)
-		text.len--;
+	if (is_cut)
+		text.len = utf8_whole(text);
 	int r = buf_printf(json, ",\"%s\":", name);
 	if (r == 0)
 		r = buf_append_json_string(json, text.data ? text.data : "", text.len);

@@ -9,6 +9,8 @@
 #include "host/task.h"
 
 #define SLEEP_MAX_MS   86400000
+#define SLEEP_TELLS_MS 1000 /* from here on it tells its progress … */
+#define SLEEP_STEPS    10   /* … in so many steps */
 #define FAIL_ERROR_MAX 4096
 
 static void noop_run(struct work *task, struct result *result)
@@ -42,8 +44,16 @@ static void sleep_run(struct work *task, struct result *result)
 
 	if (task_read_args(task, &args, result) < 0)
 		return;
-	if (task_sleep_until(task, clock_now_us() + (uint64_t)args.ms * US_PER_MS))
-		result_cancel(result, (struct view){NULL, 0});
+	uint64_t begun_us = clock_now_us(), sleep_us = (uint64_t)args.ms * US_PER_MS;
+	unsigned steps = args.ms >= SLEEP_TELLS_MS ? SLEEP_STEPS : 1;
+	for (unsigned i = 1; i <= steps; i++) {
+		if (task_sleep_until(task, begun_us + sleep_us * i / steps)) {
+			result_cancel(result, (struct view){NULL, 0});
+			return;
+		}
+		if (i < steps) /* the last is its end */
+			task_progress(task, HOSTMSG_PERMILLE_MAX * i / steps, NULL);
+	}
 }
 
 struct fail_args {

@@ -4,7 +4,8 @@
  * One poll(2) loop in the worker's thread: standard input, output and error, and an eventfd that tells of news: the
  * child's state (spawner.c) or a cancel. The program's end decides, not the end of its output: whoever still holds the
  * pipes then is of no interest, and is KILLed by the spawner as far as it belongs to the program.
- * A cancel sends TERM to the process group and, kill_after later, KILL.
+ * A cancel sends TERM to the process group and, kill_after later, KILL. While the task is followed, what comes is told
+ * after each turn; the program never waits for that.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@
 #include "host/handler.h"
 #include "host/scratch.h"
 #include "host/spawner.h"
+#include "host/stream.h"
 #include "host/task.h"
 #include "host/work.h"
 
@@ -36,12 +38,13 @@ struct run {
 	int in_fd;               /* owns: -1 when all is written, or nobody reads */
 	size_t written;          /* of the args and their newline */
 	struct capture out, err;
-	uint64_t kill_at_us; /* 0: not asked to end */
+	struct stream streams[2]; /* of these two */
+	uint64_t kill_at_us;      /* 0: not asked to end */
 	bool killed;
 };
 
-/* Called by work.c under its lock. */
-static void exec_cancel(struct work *task)
+/* A cancel, or a word about its output. Called by work.c and tell.c under the lock. */
+static void exec_wake(struct work *task)
 {
 	const struct run *run = task->state;
 	const uint64_t one = 1;
@@ -84,12 +87,33 @@ static void end_if_cancelled(struct run *run)
 	}
 }
 
+/* The first of the times at which something is to be done; UINT64_MAX: none. */
+static uint64_t next_due_us(const struct run *run)
+{
+	uint64_t due_us = run->kill_at_us > 0 && !run->killed ? run->kill_at_us : UINT64_MAX;
+
+	for (size_t i = 0; task_is_followed(run->task) && i < ARRAY_SIZE(run->streams); i++) {
+		uint64_t at_us = stream_due_us(&run->streams[i]);
+		if (at_us > 0 && at_us < due_us)
+			due_us = at_us;
+	}
+	return due_us;
+}
+
 static int timeout_ms(const struct run *run)
 {
-	if (run->kill_at_us == 0 || run->killed)
+	uint64_t until_us = next_due_us(run), now_us = clock_now_us();
+
+	if (until_us == UINT64_MAX)
 		return -1;
-	uint64_t now_us = clock_now_us();
-	return now_us >= run->kill_at_us ? 0 : (int)((run->kill_at_us - now_us) / US_PER_MS) + 1;
+	return now_us >= until_us ? 0 : (int)((until_us - now_us) / US_PER_MS) + 1;
+}
+
+static void hear(struct run *run)
+{
+	uint64_t news;
+
+	(void)!read(run->event_fd, &news, sizeof(news));
 }
 
 /* Waits for something to do and does it. */
@@ -101,7 +125,6 @@ static int turn(struct run *run)
 		[ON_ERR] = {.fd = run->err.fd, .events = POLLIN},
 		[ON_NEWS] = {.fd = run->event_fd, .events = POLLIN},
 	};
-	uint64_t news;
 
 	if (poll(fds, ON_ALL, timeout_ms(run)) < 0)
 		return errno == EINTR ? 0 : -errno;
@@ -112,9 +135,29 @@ static int turn(struct run *run)
 	if (fds[ON_ERR].revents != 0)
 		(void)capture_read(&run->err);
 	if (fds[ON_NEWS].revents != 0)
-		(void)!read(run->event_fd, &news, sizeof(news));
+		hear(run);
 	end_if_cancelled(run);
 	return 0;
+}
+
+static void tell_output(struct run *run)
+{
+	for (size_t i = 0; task_is_followed(run->task) && i < ARRAY_SIZE(run->streams); i++)
+		stream_tell(&run->streams[i], run->task);
+}
+
+/* Of a program that has ended: no faster than the daemon reads, which needs to read this before it hears of the end. */
+static void tell_rest(struct run *run)
+{
+	struct pollfd news = {.fd = run->event_fd, .events = POLLIN};
+
+	for (;;) {
+		tell_output(run);
+		if (!run->streams[0].is_behind && !run->streams[1].is_behind)
+			return;
+		(void)poll(&news, 1, timeout_ms(run));
+		hear(run);
+	}
 }
 
 /* Until the child has ended or could not be started. */
@@ -124,6 +167,7 @@ static int watch(struct run *run)
 		struct child now = spawner_look(run->spawner, &run->child);
 		if (now.state == CHILD_FAILED || now.state == CHILD_ENDED)
 			return 0;
+		tell_output(run);
 		int r = turn(run);
 		if (r < 0)
 			return r;
@@ -185,6 +229,8 @@ static int start(struct run *run, const char *directory)
 static void finish(struct run *run)
 {
 	run->in_fd = fd_close(run->in_fd);
+	for (size_t i = 0; i < ARRAY_SIZE(run->streams); i++)
+		stream_done(&run->streams[i]);
 	capture_done(&run->out);
 	capture_done(&run->err);
 	run->event_fd = fd_close(run->event_fd);
@@ -201,15 +247,17 @@ static void run_program(struct run *run, const char *directory, struct result *r
 	task_set_state(run->task, run);
 	end_if_cancelled(run); /* a cancel that came before the state */
 	r = watch(run);
-	task_set_state(run->task, NULL);
 	struct child child = spawner_look(run->spawner, &run->child);
 	spawner_forget(run->spawner, &run->child);
+	capture_drain(&run->out);
+	capture_drain(&run->err);
+	run->killed = true; /* nobody is left to end */
+	tell_rest(run);
+	task_set_state(run->task, NULL);
 	if (r < 0) {
 		result_fail(result, "failed", "waiting for the program: %s", strerror(-r));
 		return;
 	}
-	capture_drain(&run->out);
-	capture_drain(&run->err);
 	exec_report_set(&child, &run->out, &run->err, run->kill_at_us > 0, result);
 }
 
@@ -227,6 +275,8 @@ static void exec_run(struct work *task, struct result *result)
 
 	capture_init(&run.out, -1, offer->max_output_bytes);
 	capture_init(&run.err, -1, offer->max_output_bytes);
+	stream_init(&run.streams[0], STREAM_OUT, &run.out);
+	stream_init(&run.streams[1], STREAM_ERR, &run.err);
 	run.child.event_fd = run.event_fd;
 	int r = run.event_fd < 0 ? -errno : 0;
 	if (r == 0 && config->needs_scratch)
@@ -249,5 +299,6 @@ const struct handler handler_exec = {
 	.start = exec_config_start,
 	.stop = exec_config_stop,
 	.run = exec_run,
-	.cancel = exec_cancel,
+	.cancel = exec_wake,
+	.follow = exec_wake,
 };

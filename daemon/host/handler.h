@@ -40,6 +40,8 @@ struct handler {
 	void (*run)(struct work *task, struct result *result); /* any thread; sets the result */
 	/* Asks a running task to end; called with the lock of work.c held: never waits. NULL: run() looks for itself. */
 	void (*cancel)(struct work *task);
+	/* The task is followed, or there is room for more of its output: called as cancel(). NULL: it has no output. */
+	void (*follow)(struct work *task);
 };
 
 struct offer {

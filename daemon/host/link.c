@@ -16,6 +16,7 @@
 void link_init(struct link *link, int fd)
 {
 	link->fd = fd;
+	link->sends = 0;
 	buf_init(&link->in, HOSTMSG_LIMIT + READ_BYTES);
 	buf_init(&link->out,
 		SIZE_MAX /
@@ -81,7 +82,12 @@ int link_put(struct link *link, const struct hostmsg *msg)
 
 bool link_has_output(const struct link *link)
 {
-	return buf_len(&link->out) > 0;
+	return buf_len(&link->out) > 0 || link_is_sending(link);
+}
+
+bool link_is_sending(const struct link *link)
+{
+	return buf_len(&link->sending) > 0;
 }
 
 void link_begin_send(struct link *link)
@@ -90,6 +96,7 @@ void link_begin_send(struct link *link)
 
 	link->sending = link->out;
 	link->out = empty;
+	link->sends++;
 }
 
 int link_send(struct link *link, bool wait)

@@ -20,6 +20,7 @@ struct link {
 	struct buf in;
 	struct buf out;     /* waits to be sent */
 	struct buf sending; /* is being sent */
+	uint64_t sends;     /* how often `out` became `sending` */
 };
 
 void link_init(struct link *link, int fd);
@@ -34,8 +35,9 @@ int link_wait(struct link *link, struct hostmsg *ret_msg) MUST_CHECK;
 
 /* Onto `out`: -ENOMEM, -EMSGSIZE (then nothing was added). */
 int link_put(struct link *link, const struct hostmsg *msg) MUST_CHECK;
-bool link_has_output(const struct link *link);
-/* What waits becomes what is being sent; only while nothing else is being sent. */
+bool link_has_output(const struct link *link); /* in `out` or `sending` */
+bool link_is_sending(const struct link *link);
+/* What waits becomes what is being sent; only while link_is_sending() is not true. */
 void link_begin_send(struct link *link);
 /* 0: all is sent. -EAGAIN: the daemon does not read, and wait is false: to be called again. -EPIPE, -errno. */
 int link_send(struct link *link, bool wait) MUST_CHECK;

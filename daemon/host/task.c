@@ -1,6 +1,6 @@
 /*
  * task: see task.h. Called from the thread that runs it,
- * but for task_is_cancelled(), which any thread may ask.
+ * but for task_is_cancelled() and task_is_followed(), which any thread may ask.
  */
 #include "host/task.h"
 
@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "host/handler.h"
+#include "host/tell.h"
 #include "host/work.h"
 #include "wire/json.h"
 #include "wire/param.h"
@@ -42,6 +43,16 @@ const struct offer *task_offer(const struct work *task)
 bool task_is_cancelled(const struct work *task)
 {
 	return atomic_load(&task->cancelled);
+}
+
+bool task_is_followed(const struct work *task)
+{
+	return atomic_load(&task->followed);
+}
+
+void task_progress(struct work *task, unsigned permille, const char *note)
+{
+	tell_progress(task, permille, note);
 }
 
 struct view task_args(const struct work *task)
@@ -106,5 +117,6 @@ void task_set_state(struct work *task, void *state)
 {
 	(void)pthread_mutex_lock(&task->pool->lock);
 	task->state = state;
+	task->answered |= !state; /* to a FOLLOW from now on the end is the answer */
 	(void)pthread_mutex_unlock(&task->pool->lock);
 }

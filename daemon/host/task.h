@@ -1,6 +1,6 @@
 /*
- * task: what a handler sees of the task that it runs. All but task_is_cancelled() and task_sleep_until()'s waking are for
- * the thread that runs it.
+ * task: what a handler sees of the task that it runs. All but task_is_cancelled(), task_is_followed() and
+ * task_sleep_until()'s waking are for the thread that runs it.
  */
 #ifndef WORKPOOL_HOST_TASK_H
 #define WORKPOOL_HOST_TASK_H
@@ -28,7 +28,12 @@ int task_read_json(struct work *task, struct result *result, json_t **ret_args) 
 int task_read_args(struct work *task, void *ret_values, struct result *result) MUST_CHECK;
 /* Waits until then, or until the task is cancelled: true. */
 bool task_sleep_until(struct work *task, uint64_t until_us) MUST_CHECK;
-/* What cancel() finds in task->state; NULL before the state goes away. */
+bool task_is_followed(
+	const struct work *task); /* its output is to be told as it comes; any thread may ask */
+/* How far it is, for whoever wants to know: at most some ten a second are told, the newest. note: at most 256 bytes are
+ * told of it; NULL: none. Never waits. */
+void task_progress(struct work *task, unsigned permille, const char *note);
+/* What cancel() and follow() find in task->state; NULL before the state goes away, and then all output has been told. */
 void task_set_state(struct work *task, void *state);
 
 #endif

@@ -1,12 +1,13 @@
 /*
- * work: takes RUNs off the link, runs them in threads, puts DONEs back.
+ * work: takes RUNs off the link, runs them in threads; tell.c puts their ends back.
  *
  * Leader and followers, no thread of its own for input and output. A thread that has nothing to run writes what results
- * wait; then it reads, if nobody does; then it sleeps. With `workers` + 1 threads one is always left to read CANCEL and
- * to see the daemon's end. Before a thread runs a task that may take long it makes sure that somebody else goes on:
- * if tasks or results wait, or nobody reads, it rouses ONE sleeper, which does the same before its own task. So tasks behind
- * a long one never wait, and a burst does not wake everybody. A handler that is `quick` never waits itself, so it is run
- * where it was read: six no-ops that came with one read leave with one write, and no thread is woken.
+ * wait; then it reads, if nobody does; then it sleeps. With two threads more than workers one is always left to read
+ * CANCEL and to see the daemon's end, and one to write for those that run a task (tell.c). Before a thread runs a task
+ * that may take long it makes sure that somebody else goes on: if tasks or results wait, or nobody reads, it rouses ONE
+ * sleeper, which does the same before its own task. So tasks behind a long one never wait, and a burst does not wake
+ * everybody. A handler that is `quick` never waits itself, so it is run where it was read: six no-ops that came with one
+ * read leave with one write, and no thread is woken.
  *
  * Measured with 100 bytes of args, process time of this program in us a task, all on one CPU (2 CPUs AMD EPYC, Linux
  * 6.18; 1 / 6 / 64 tasks under way), the driver's cycles in thousands a second behind it:
@@ -33,6 +34,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "host/tell.h"
 #include "wire/json.h"
 
 #define STACK_BYTES (512u * 1024)
@@ -46,15 +48,13 @@ struct worker {
 	TAILQ_ENTRY(worker) in_idle; /* in: pool->idle */
 };
 
-/* Ends the host: the daemon sees it and starts another. */
-static void broken(struct work_pool *pool, const char *what, int error)
+void work_broken(struct work_pool *pool, const char *what, int error)
 {
 	log_error("host_broken", "%s: %s", what, strerror(error));
 	pool->end(pool, WORK_EXIT_BROKEN);
 }
 
-/* Wakes one sleeper, unless one is under way already. */
-static void rouse(struct work_pool *pool)
+void work_rouse(struct work_pool *pool)
 {
 	struct worker *worker = TAILQ_FIRST(&pool->idle);
 
@@ -77,37 +77,7 @@ static void sleep_until_roused(struct worker *worker)
 	pool->roused--;
 }
 
-/* Results. */
-
-static int put_done(struct work_pool *pool, const struct work *work, const struct result *result)
-{
-	struct hostmsg msg = {.type = HOSTMSG_DONE};
-
-	msg.done.task = work->id;
-	msg.done.attempt = work->attempt;
-	msg.done.worker = work->worker;
-	msg.done.outcome = (uint8_t)result->outcome;
-	msg.done.reason = view_of(result->reason);
-	msg.done.result = result->json;
-	return link_put(pool->link, &msg);
-}
-
-/* An end without text is better than none. */
-static void put_end(struct work_pool *pool, const struct work *work, const struct result *result)
-{
-	int r = put_done(pool, work, result);
-
-	if (r < 0) {
-		struct result bare = {.outcome = result->outcome, .reason = result->reason};
-		if (bare.outcome == OUTCOME_OK) {
-			bare.outcome = OUTCOME_FAILED;
-			bare.reason = "failed";
-		}
-		r = put_done(pool, work, &bare);
-	}
-	if (r < 0)
-		broken(pool, "no room for the end of a task", -r);
-}
+/* Running. */
 
 /* What a task left behind that is too long for its handler or for a message. */
 static void check_length(const struct work *work, struct result *result)
@@ -138,6 +108,7 @@ static void run_handler(struct work *work, struct result *result)
 static void work_free(struct work *work)
 {
 	json_decref(work->args);
+	free(work->note);
 	free(work);
 }
 
@@ -149,38 +120,16 @@ static void run_next(struct work_pool *pool)
 	struct result result;
 
 	TAILQ_REMOVE(&pool->queue, work, in_queue);
-	if (!is_quick && (!TAILQ_EMPTY(&pool->queue) || !pool->reading ||
-				 (link_has_output(pool->link) && !pool->writing)))
-		rouse(pool);
+	if (!is_quick && (!TAILQ_EMPTY(&pool->queue) || !pool->reading || tell_is_due(pool)))
+		work_rouse(pool);
 	(void)pthread_mutex_unlock(&pool->lock);
 	result_init(&result);
 	run_handler(work, &result);
 	(void)pthread_mutex_lock(&pool->lock);
 	TAILQ_REMOVE(&pool->all, work, in_all);
-	put_end(pool, work, &result);
+	tell_end(pool, work, &result);
 	result_done(&result);
 	work_free(work);
-}
-
-/* One write for all results that wait. If the daemon does not read, others go on with the queue meanwhile. */
-static void flush(struct work_pool *pool)
-{
-	pool->writing = true;
-	link_begin_send(pool->link);
-	(void)pthread_mutex_unlock(&pool->lock);
-	int r = link_send(pool->link, false);
-	if (r == -EAGAIN) {
-		(void)pthread_mutex_lock(&pool->lock);
-		rouse(pool);
-		(void)pthread_mutex_unlock(&pool->lock);
-		r = link_send(pool->link, true);
-	}
-	(void)pthread_mutex_lock(&pool->lock);
-	pool->writing = false;
-	if (r == -EPIPE)
-		pool->end(pool, 0);
-	if (r < 0)
-		broken(pool, "writing to the daemon", -r);
 }
 
 /* What the daemon says. */
@@ -212,20 +161,43 @@ static int take_run(struct work_pool *pool, const struct hostmsg *msg)
 	return 0;
 }
 
-/* A task that has ended meanwhile is not there any more: nothing to do. */
-static int take_cancel(struct work_pool *pool, const struct hostmsg *msg)
+/* NULL: it has ended meanwhile. */
+static struct work *find(const struct work_pool *pool, uint64_t id, uint32_t attempt)
 {
 	struct work *work;
 
 	TAILQ_FOREACH (work, &pool->all, in_all) {
-		if (work->id != msg->cancel.task || work->attempt != msg->cancel.attempt)
-			continue;
-		atomic_store(&work->cancelled, true);
-		if (work->sleeper)
-			(void)pthread_cond_signal(work->sleeper);
-		if (work->state && work->offer->handler->cancel)
-			work->offer->handler->cancel(work);
+		if (work->id == id && work->attempt == attempt)
+			return work;
 	}
+	return NULL;
+}
+
+static int take_cancel(struct work_pool *pool, const struct hostmsg *msg)
+{
+	struct work *work = find(pool, msg->cancel.task, msg->cancel.attempt);
+
+	if (!work)
+		return 0;
+	atomic_store(&work->cancelled, true);
+	if (work->sleeper)
+		(void)pthread_cond_signal(work->sleeper);
+	if (work->state && work->offer->handler->cancel)
+		work->offer->handler->cancel(work);
+	return 0;
+}
+
+/* What has output tells it by itself, as soon as it runs. */
+static int take_follow(struct work_pool *pool, const struct hostmsg *msg)
+{
+	struct work *work = find(pool, msg->follow.task, msg->follow.attempt);
+
+	if (!work || atomic_exchange(&work->followed, true))
+		return 0;
+	if (!work->offer || !work->offer->handler->follow)
+		return tell_nothing(pool, work);
+	if (work->state)
+		work->offer->handler->follow(work);
 	return 0;
 }
 
@@ -235,9 +207,9 @@ static int take_resize(struct work_pool *pool, const struct hostmsg *msg)
 {
 	if (msg->resize.workers == 0 || msg->resize.workers >= WORK_THREADS_MAX)
 		return -EPROTO;
-	pool->wanted = msg->resize.workers + 1;
+	pool->wanted = msg->resize.workers + WORK_SPARE_THREADS;
 	grow(pool);
-	rouse(pool); /* one that is too many leaves, and rouses the next */
+	work_rouse(pool); /* one that is too many leaves, and rouses the next */
 	return 0;
 }
 
@@ -252,6 +224,7 @@ static int take_quit(struct work_pool *pool, const struct hostmsg *msg)
 static int (*const takers[HOSTMSG_TYPES])(struct work_pool *, const struct hostmsg *) = {
 	[HOSTMSG_RUN] = take_run,
 	[HOSTMSG_CANCEL] = take_cancel,
+	[HOSTMSG_FOLLOW] = take_follow,
 	[HOSTMSG_RESIZE] = take_resize,
 	[HOSTMSG_QUIT] = take_quit,
 };
@@ -270,7 +243,7 @@ static void take_all(struct work_pool *pool)
 		}
 	}
 	if (r != -EAGAIN)
-		broken(pool, "a message of the daemon", -r);
+		work_broken(pool, "a message of the daemon", -r);
 }
 
 static void read_more(struct work_pool *pool)
@@ -282,7 +255,7 @@ static void read_more(struct work_pool *pool)
 	if (r == -EPIPE)
 		pool->end(pool, 0);
 	if (r < 0)
-		broken(pool, "reading from the daemon", -r);
+		work_broken(pool, "reading from the daemon", -r);
 	take_all(pool);
 	pool->reading = false;
 }
@@ -293,12 +266,11 @@ static void read_more(struct work_pool *pool)
 static bool step(struct work_pool *pool)
 {
 	struct work *next = TAILQ_FIRST(&pool->queue);
-	bool can_write = link_has_output(pool->link) && !pool->writing;
 
 	/* Results leave before something long begins; behind quick tasks they gather. */
-	if (can_write && (!next || (next->offer && !next->offer->handler->quick) ||
-				 buf_len(&pool->link->out) >= FLUSH_BYTES)) {
-		flush(pool);
+	if (tell_is_due(pool) && (!next || (next->offer && !next->offer->handler->quick) ||
+					 buf_len(&pool->link->out) >= FLUSH_BYTES)) {
+		tell_send(pool);
 	} else if (next) {
 		run_next(pool);
 	} else if (pool->quits && TAILQ_EMPTY(&pool->all) && !pool->writing) {
@@ -320,13 +292,14 @@ static void *worker_main(void *arg)
 	for (;;) {
 		if (step(pool))
 			continue;
-		if (pool->threads > pool->wanted)
+		/* Not the last that sleeps: a thread that runs a task may need it (tell.c). */
+		if (pool->threads > pool->wanted && !TAILQ_EMPTY(&pool->idle))
 			break;
 		sleep_until_roused(worker);
 	}
 	pool->threads--;
 	if (pool->threads > pool->wanted)
-		rouse(pool);
+		work_rouse(pool);
 	(void)pthread_mutex_unlock(&pool->lock);
 	(void)pthread_cond_destroy(&worker->wake);
 	return NULL;
@@ -367,6 +340,8 @@ int work_pool_init(struct work_pool *pool, struct link *link, const struct regis
 	*pool = (struct work_pool){.link = link, .registry = registry};
 	TAILQ_INIT(&pool->queue);
 	TAILQ_INIT(&pool->all);
+	TAILQ_INIT(&pool->waiting);
+	TAILQ_INIT(&pool->tells);
 	TAILQ_INIT(&pool->idle);
 	int error = pthread_mutex_init(&pool->lock, NULL);
 	if (error == 0)
@@ -382,7 +357,7 @@ int work_pool_start(struct work_pool *pool, uint32_t workers)
 {
 	(void)pthread_mutex_lock(&pool->lock);
 	pool->threads = 1;
-	pool->wanted = workers + 1;
+	pool->wanted = workers + WORK_SPARE_THREADS;
 	grow(pool);
 	bool is_enough = pool->threads > 1;
 	take_all(pool); /* what came in one read with GO: a QUIT, if the daemon stops already */
@@ -396,12 +371,12 @@ void work_pool_run(struct work_pool *pool)
 
 	(void)pthread_mutex_lock(&pool->lock);
 	if (!worker)
-		broken(pool, "the first worker", ENOMEM);
+		work_broken(pool, "the first worker", ENOMEM);
 	for (;;) {
 		if (step(pool))
 			continue;
 		if (pool->threads > pool->wanted) /* this one never leaves: the next one has to */
-			rouse(pool);
+			work_rouse(pool);
 		sleep_until_roused(worker);
 	}
 }

@@ -17,8 +17,9 @@
 #include "host/result.h"
 #include "host/task.h"
 
-#define WORK_THREADS_MAX 4096
-#define WORK_EXIT_BROKEN 70 /* EX_SOFTWARE of sysexits.h: the daemon starts another host */
+#define WORK_THREADS_MAX   4096
+#define WORK_SPARE_THREADS 2  /* beside workers: one can always read, and one write */
+#define WORK_EXIT_BROKEN   70 /* EX_SOFTWARE of sysexits.h: the daemon starts another host */
 
 struct worker;
 
@@ -31,12 +32,21 @@ struct work {
 	const struct offer *
 		offer; /* borrows: as long as the host; NULL: the daemon named one that is not offered */
 	atomic_bool cancelled;
+	atomic_bool followed; /* set under pool->lock */
+	bool answered; /* a LOG was put, or none is owed any more; this and what follows: guarded by pool->lock */
+	bool waits, tells;               /* in pool->waiting, in pool->tells */
+	uint64_t log_sends[STREAMS_END]; /* which of link->sends takes a stream's last LOG along */
+	uint64_t tell_at_us;             /* the next progress may be told */
+	uint32_t permille;
+	char *note; /* owns: of the progress; NULL: none */
 	pthread_cond_t *
 		sleeper; /* borrows: while its thread waits in task_sleep_until(); guarded by pool->lock */
-	void *state;  /* the handler's, for cancel(); guarded by pool->lock */
+	void *state;  /* the handler's, for cancel() and follow(); guarded by pool->lock */
 	json_t *args; /* owns: parsed by task_read_json(), by the thread that runs it */
-	TAILQ_ENTRY(work) in_queue; /* in: pool->queue until a thread takes it */
-	TAILQ_ENTRY(work) in_all;   /* in: pool->all until its DONE is packed */
+	TAILQ_ENTRY(work) in_queue;   /* in: pool->queue until a thread takes it */
+	TAILQ_ENTRY(work) in_all;     /* in: pool->all until its DONE is packed */
+	TAILQ_ENTRY(work) in_waiting; /* in: pool->waiting while it has output and no room for it */
+	TAILQ_ENTRY(work) in_tells;   /* in: pool->tells while its progress is to be told */
 	size_t args_len;
 	char args_text[]; /* JSON and a NUL */
 };
@@ -53,19 +63,25 @@ struct work_pool {
 
 	pthread_mutex_t lock; /* guards everything below, and link->out */
 	struct work_list queue, all;
-	TAILQ_HEAD(, worker) idle; /* the one that slept last is woken first */
-	uint32_t threads;          /* running, with the main thread */
-	uint32_t wanted;           /* workers + 1 */
-	uint32_t roused;           /* threads that were woken and do not run yet: 0 or 1 */
-	bool reading, writing;     /* some thread does it, or waits in it */
-	bool quits;                /* QUIT came */
+	struct work_list waiting, tells; /* tell.c's */
+	TAILQ_HEAD(, worker) idle;       /* the one that slept last is woken first */
+	uint32_t threads;                /* running, with the main thread */
+	uint32_t wanted;                 /* workers + WORK_SPARE_THREADS */
+	uint32_t roused;                 /* threads that were woken and do not run yet: 0 or 1 */
+	bool reading, writing;           /* some thread does it, or waits in it */
+	bool quits;                      /* QUIT came */
 };
 
 int work_pool_init(
 	struct work_pool *pool, struct link *link, const struct registry *registry) MUST_CHECK;
-/* Starts threads for `workers` workers (one more than these, the calling one among them). -errno: not even one. */
+/* Starts threads for `workers` workers (two more than these, the calling one among them). -errno: not even one. */
 int work_pool_start(struct work_pool *pool, uint32_t workers) MUST_CHECK;
 /* The calling thread works too, until the process ends. */
 void work_pool_run(struct work_pool *pool) __attribute__((noreturn));
+
+/* For tell.c, with the lock held. */
+void work_rouse(struct work_pool *pool); /* wakes one sleeper, unless one is under way already */
+/* Ends the host: the daemon sees it and starts another. */
+void work_broken(struct work_pool *pool, const char *what, int error);
 
 #endif
