@@ -86,7 +86,7 @@ static void set_end(
 		(void)snprintf(sentence, sizeof(sentence),
 			"the program was ended by signal %d (%s)", WTERMSIG(status),
 			name ? name : "?");
-		result_fail_with(result, "signal", buf_view(json), sentence);
+		result_crash(result, buf_view(json), sentence);
 	} else if (WEXITSTATUS(status) != 0) {
 		(void)snprintf(sentence, sizeof(sentence), "the program ended with status %d",
 			WEXITSTATUS(status));

@@ -90,6 +90,12 @@ void result_fail(struct result *result, const char *reason, const char *fmt, ...
 	result_fail_with(result, reason, (struct view){NULL, 0}, sentence);
 }
 
+void result_crash(struct result *result, struct view json, const char *sentence)
+{
+	result_fail_with(result, "crashed", json, sentence);
+	result->outcome = OUTCOME_CRASHED;
+}
+
 void result_cancel(struct result *result, struct view json)
 {
 	result_fail_with(result, "cancelled", json, "cancelled");

@@ -30,6 +30,8 @@ void result_fail(struct result *result, const char *reason, const char *fmt, ...
 /* {"error":sentence,"result":json}; json is JSON text and may be empty: then it is left out. */
 void result_fail_with(
 	struct result *result, const char *reason, struct view json, const char *sentence);
+/* The same, but its program crashed. */
+void result_crash(struct result *result, struct view json, const char *sentence);
 /* Ended because it was asked to; json as above. */
 void result_cancel(struct result *result, struct view json);
 

@@ -84,12 +84,16 @@ END_TEST
 START_TEST(test_exec_tells_status_and_signal)
 {
 	auto_json json_t *status = run_exec(SH("echo out; exit 3"), "{}", OUTCOME_FAILED, "exit");
-	auto_json json_t *killed = run_exec(SH("kill -SEGV $$"), "{}", OUTCOME_FAILED, "signal");
+	auto_json json_t *killed =
+		run_exec(SH("echo last; kill -SEGV $$"), "{}", OUTCOME_CRASHED, "crashed");
 
 	ck_assert_int_eq(number_of(json_object_get(status, "result"), "exit"), 3);
 	ck_assert_str_eq(text_of(json_object_get(status, "result"), "stdout"), "out\n");
 	ck_assert_str_eq(text_of(status, "error"), "the program ended with status 3");
 	ck_assert_int_eq(number_of(json_object_get(killed, "result"), "signal"), SIGSEGV);
+	ck_assert_str_eq(text_of(json_object_get(killed, "result"), "stdout"), "last\n");
+	ck_assert_int_gt(number_of(json_object_get(killed, "result"), "max_rss_bytes"), 0);
+	ck_assert_str_eq(text_of(killed, "error"), "the program was ended by signal 11 (SEGV)");
 }
 END_TEST
 
