@@ -121,6 +121,14 @@ static int start_kid(struct reaper *reaper, const struct spawn_head *head, char 
 	return 0;
 }
 
+/* TERM asks to end, and who is stopped could not: it goes on, and finds the TERM waiting. */
+static void signal_kid(const struct kid *kid, int signal)
+{
+	(void)kill(-kid->pid, signal);
+	if (signal == SIGTERM)
+		(void)kill(-kid->pid, SIGCONT);
+}
+
 static void take_message(struct reaper *reaper, size_t len, const int fds[SPAWN_FDS])
 {
 	struct spawn_head head;
@@ -136,7 +144,7 @@ static void take_message(struct reaper *reaper, size_t len, const int fds[SPAWN_
 	if (head.type == SPAWNMSG_SIGNAL) {
 		const struct kid *kid = idmap_find(&reaper->by_id, head.id);
 		if (kid && head.signal < NSIG)
-			(void)kill(-kid->pid, (int)head.signal);
+			signal_kid(kid, (int)head.signal);
 		return;
 	}
 	if (head.type == SPAWNMSG_HOME) {

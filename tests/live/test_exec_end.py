@@ -82,7 +82,7 @@ def test_time_limit_ends_the_program_and_all_of_its(start, tmp_path, told, how):
 
 @pytest.mark.short
 @pytest.mark.parametrize("how, number, least_ms", [("ends_at_term", 15, LIMIT_MS), ("ignores_term", 9, LIMIT_MS + KILL_MS),
-                                                   ("stopped", 9, LIMIT_MS + KILL_MS)])
+                                                   ("stopped", 15, LIMIT_MS)])
 def test_time_limit_asks_with_term_and_ends_with_kill(start, tmp_path, told, how, number, least_ms):
     text, _ = STUBBORN[how]
     daemon = start(ONE + procs.shell_handler(tmp_path, "program", fill(text, told), kill_after=f"{KILL_MS}ms"))

@@ -34,17 +34,25 @@ static json_int_t number_of(const json_t *json, const char *key)
 	return json_integer_value(json_object_get(json, key));
 }
 
-static bool is_alive(pid_t pid)
+/* As ps(1) shows it; X: there is none. */
+static char state_of(pid_t pid)
 {
 	char path[64], state = 'X';
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	FILE *file = fopen(path, "re");
 	if (!file)
-		return false;
+		return 'X';
 	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
 		state = 'X';
 	(void)fclose(file);
+	return state;
+}
+
+static bool is_alive(pid_t pid)
+{
+	char state = state_of(pid);
+
 	return state != 'Z' && state != 'X';
 }
 
@@ -559,6 +567,140 @@ START_TEST(test_exec_many_at_once_leak_nothing)
 }
 END_TEST
 
+/* What a program does when it is asked to end. Each says which process is to be there, or to have stopped, before it is. */
+static const struct {
+	const char *script;
+	bool stops;
+	int signal; /* that ends it; 0: either */
+} stubborn[] = {
+	{"echo $$; exec sleep 1000", false, SIGTERM},
+	{"echo $$; kill -STOP $$; sleep 1000", true, SIGTERM},
+	{"trap \"\" TERM; echo $$; while :; do sleep 1000; done", false, SIGKILL},
+	{"trap \"\" TERM; echo $$; kill -STOP $$; while :; do sleep 1000; done", true, SIGKILL},
+	/* stops itself again whenever it is asked */
+	{"trap \"kill -STOP $$\" TERM CONT; echo $$; while :; do sleep 1000 & wait; done", false,
+		SIGKILL},
+	/* a child that does not end, and its parent waits for it */
+	{"trap : TERM; sh -c \"trap \\\"\\\" TERM; echo \\$\\$; sleep 1000; :\" & wait; wait; "
+	 "sleep "
+	 "1000",
+		false, SIGKILL},
+	/* out of the group: an own session, with and without a parent, deaf, stopped, unmarked */
+	{"setsid sh -c \"echo \\$\\$; kill -STOP \\$\\$; :\" & wait; sleep 1000", true, 0},
+	{"sh -c \"setsid sh -c \\\"trap : TERM; echo \\\\\\$\\\\\\$; while :; do sleep 1000; "
+	 "done\\\" &\"; sleep 1000",
+		false, 0},
+	{"sh -c \"env -i setsid sh -c \\\"echo \\\\\\$\\\\\\$; sleep 1000; :\\\" &\"; sleep 1000",
+		false, 0},
+	{"trap \"\" TERM; setsid sh -c \"setsid sh -c \\\"setsid sleep 1000 & echo "
+	 "\\\\\\$\\\\\\$; wait\\\" & wait\" & wait; sleep 1000",
+		false, SIGKILL},
+};
+
+#define STUBBORN      100
+#define STUBBORN_KIND (i % ARRAY_SIZE(stubborn))
+#define KILL_AFTER_US (500 * US_PER_MS)
+#define GONE_AFTER_US (KILL_AFTER_US + 1 * US_PER_SEC)
+#define BUSY_US                                                                                    \
+	(3 * US_PER_SEC) /* more: a sanitizer's slowness, other things that the machine does */
+
+static void stubborn_start(struct fake *fake)
+{
+	char name[8], text[512];
+
+	fake_fork(fake);
+	fake_setup(fake, STUBBORN);
+	for (size_t i = 0; i < ARRAY_SIZE(stubborn); i++) {
+		(void)snprintf(name, sizeof(name), "k%zu", i);
+		(void)snprintf(text, sizeof(text),
+			"kill_after=500000\nstdin=none\nworking_directory=/\n"
+			"command=/bin/sh -c '%s'\n",
+			stubborn[i].script);
+		fake_handler(fake, name, "exec", text);
+	}
+	fake_go(fake, ARRAY_SIZE(stubborn));
+	for (uint32_t i = 0; i < STUBBORN; i++) {
+		(void)snprintf(name, sizeof(name), "k%zu", STUBBORN_KIND);
+		fake_run(fake, i + 1, i, name, "");
+		fake_say(fake, HOSTMSG_FOLLOW, i + 1);
+	}
+}
+
+/* Until each has said its number, and those have stopped that do. */
+static void stubborn_wait(struct fake *fake)
+{
+	uint64_t until_us = clock_now_us() + FAKE_WAIT_MS * US_PER_MS;
+	pid_t pids[STUBBORN] = {0};
+	struct hostmsg msg;
+
+	for (size_t n = 0; n < STUBBORN;) {
+		ck_assert(fake_next(fake, &msg));
+		ck_assert_str_eq(hostmsg_name(msg.type), "LOG");
+		if (msg.log.text.len == 0)
+			continue;
+		ck_assert(msg.log.stream == STREAM_OUT && pids[msg.log.task - 1] == 0);
+		pids[msg.log.task - 1] = (pid_t)strtol(msg.log.text.data, NULL, 10);
+		ck_assert_int_gt(pids[msg.log.task - 1], 1);
+		n++;
+	}
+	for (size_t i = 0; i < STUBBORN; i++) {
+		while (stubborn[STUBBORN_KIND].stops && state_of(pids[i]) != 'T')
+			ck_assert_msg(clock_now_us() < until_us, "kind %zu", STUBBORN_KIND);
+	}
+}
+
+static void expect_stubborn_end(const struct hostmsg *done)
+{
+	size_t i = done->done.task - 1;
+	auto_json json_t *json = fake_result(done);
+	json_int_t signal = number_of(json_object_get(json, "result"), "signal");
+
+	ck_assert_int_eq(done->done.outcome, OUTCOME_CANCELLED);
+	ck_assert_msg(stubborn[STUBBORN_KIND].signal == 0 ||
+			      signal == (json_int_t)stubborn[STUBBORN_KIND].signal,
+		"kind %zu: signal %d", STUBBORN_KIND, (int)signal);
+}
+
+/* Whoever left the group too: as orphans they are all the spawner's. */
+static bool has_children(pid_t pid)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+	FILE *file = fopen(path, "re");
+	ck_assert_ptr_nonnull(file);
+	bool has_some = fgetc(file) != EOF;
+	(void)fclose(file);
+	return has_some;
+}
+
+START_TEST(test_exec_a_hundred_stubborn_programs_leave_nothing)
+{
+	struct hostmsg msg;
+	struct fake fake;
+	size_t n = 0;
+
+	stubborn_start(&fake);
+	stubborn_wait(&fake);
+	pid_t spawner = child_of(fake.pid);
+	ck_assert(has_children(spawner));
+	for (uint32_t i = 0; i < STUBBORN; i++)
+		fake_put(&fake, &(struct hostmsg){.type = HOSTMSG_CANCEL, .cancel = {i + 1, 1}});
+	uint64_t asked_us = clock_now_us();
+	fake_flush(&fake);
+	while (n < STUBBORN) {
+		ck_assert(fake_next(&fake, &msg));
+		if (msg.type == HOSTMSG_DONE) {
+			expect_stubborn_end(&msg);
+			n++;
+		}
+	}
+	while (has_children(spawner))
+		ck_assert_uint_lt(clock_now_us() - asked_us, GONE_AFTER_US + BUSY_US);
+	fake_end(&fake);
+}
+END_TEST
+
 /* The spawner itself, without a host: what is no message changes nothing. */
 START_TEST(test_spawner_survives_what_is_no_message)
 {
@@ -615,6 +757,7 @@ int main(void)
 	tcase_add_test(tcase, test_exec_nothing_outlives_the_program);
 	tcase_add_test(tcase, test_exec_orphans_live_as_long_as_their_program);
 	tcase_add_test(tcase, test_exec_orphan_that_becomes_another_program_lives);
+	tcase_add_test(tcase, test_exec_a_hundred_stubborn_programs_leave_nothing);
 	tcase_add_test(tcase, test_exec_all_ends_with_the_host);
 	tcase_add_test(tcase, test_exec_spawner_ignores_term);
 	tcase_add_test(tcase, test_exec_many_at_once_leak_nothing);
