@@ -147,7 +147,7 @@ static int add_deadline(struct words *env, uint64_t deadline_us)
 		wall_us % US_PER_SEC);
 }
 
-/* The task's id comes first: reaper.c tells by it whose descendant a process is. */
+/* The task's id and its attempt come first: reaper.c tells by them whose descendant a process is. */
 static int make_env(const struct exec_config *config, const struct work *task, struct words *env)
 {
 	int r = add_printf(env, "WORKPOOL_TASK_ID=%" PRIu64, task_id(task));

@@ -45,7 +45,8 @@ struct kid {
 	uint64_t id;
 	pid_t pid;
 	TAILQ_ENTRY(kid) link; /* in: reaper->kids */
-	char mark[];           /* "NAME=value": the first of its environment */
+	size_t mark_len;
+	char mark[]; /* "NAME=value" and a NUL, SPAWN_MARKS of them: the first of its environment */
 };
 
 struct reaper {
@@ -92,6 +93,23 @@ static int add_kid(struct reaper *reaper, struct kid *kid)
 	return r;
 }
 
+/* Marked by its environment, as it is told apart. NULL: no memory. */
+static struct kid *new_kid(uint64_t id, char **env)
+{
+	size_t len = 0;
+
+	/* They lie one behind the other in the packet. */
+	for (size_t i = 0; i < SPAWN_MARKS && env[i]; i++)
+		len += strlen(env[i]) + 1;
+	struct kid *kid = malloc(sizeof(*kid) + len);
+	if (!kid)
+		return NULL;
+	kid->id = id;
+	kid->mark_len = len;
+	memcpy(kid->mark, env[0], len);
+	return kid;
+}
+
 static int start_kid(struct reaper *reaper, const struct spawn_head *head, char **argv, char **env,
 	const char *directory, const int fds[SPAWN_FDS], pid_t *ret_pid, enum spawn_step *ret_step)
 {
@@ -102,12 +120,9 @@ static int start_kid(struct reaper *reaper, const struct spawn_head *head, char 
 		return -EEXIST;
 	if (reaper->by_id.len >= REAPER_CHILDREN_MAX)
 		return -EAGAIN;
-	size_t mark = strlen(env[0]) + 1;
-	auto_free struct kid *kid = malloc(sizeof(*kid) + mark);
+	auto_free struct kid *kid = new_kid(head->id, env);
 	if (!kid)
 		return -ENOMEM;
-	kid->id = head->id;
-	memcpy(kid->mark, env[0], mark);
 	int r = birth_start(head, argv, env, directory, fds, &kid->pid, ret_step);
 	if (r < 0)
 		return r;
@@ -190,15 +205,18 @@ static char *read_proc(const char *path, size_t limit, size_t *ret_len)
 	return fd >= 0 && fd_read_all(fd, limit, &text, ret_len) == 0 ? text : NULL;
 }
 
-static bool has_kid_with_mark(const struct reaper *reaper, const char *mark)
+/* Whether all of the mark stands in the environment, line by line. */
+static bool has_mark(const char *env, size_t len, const struct kid *kid)
 {
-	const struct kid *kid;
-
-	TAILQ_FOREACH (kid, &reaper->kids, link) {
-		if (strcmp(kid->mark, mark) == 0)
-			return true;
+	for (const char *line = kid->mark; line < kid->mark + kid->mark_len;
+		line += strlen(line) + 1) {
+		const char *at = env;
+		while (at < env + len && strcmp(at, line) != 0)
+			at += strlen(at) + 1;
+		if (at >= env + len)
+			return false;
 	}
-	return false;
+	return true;
 }
 
 /*
@@ -216,8 +234,9 @@ static enum claim claim_of(const struct reaper *reaper, pid_t pid)
 	auto_free char *env = read_proc(path, ENVIRON_BYTES, &len);
 	if (!env || len == 0)
 		return CLAIM_UNKNOWN;
-	for (const char *at = env; at < env + len; at += strlen(at) + 1) {
-		if (has_kid_with_mark(reaper, at))
+	const struct kid *kid;
+	TAILQ_FOREACH (kid, &reaper->kids, link) {
+		if (has_mark(env, len, kid))
 			return CLAIM_VALID;
 	}
 	return CLAIM_NONE;

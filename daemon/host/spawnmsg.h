@@ -23,6 +23,7 @@
 #define SPAWNMSG_LIMIT (64u * 1024) /* bytes of one message */
 #define SPAWNMSG_WORDS 1024u        /* argv and environment together, at most */
 #define SPAWN_FDS      3
+#define SPAWN_MARKS    2 /* words of an environment that tell whose descendant has it */
 
 enum spawn_limit {
 	SPAWN_MEMORY,
@@ -35,9 +36,8 @@ enum spawn_limit {
 /* What is to be started. */
 struct spawn_order {
 	const char *const *argv; /* borrows: NULL-terminated; argv[0] is the absolute path */
-	const char *const *
-		env; /* borrows: NULL-terminated; env[0] tells this child's descendants from all others */
-	const char *directory; /* borrows: "" means "/" */
+	const char *const *env;  /* borrows: NULL-terminated; begins with the SPAWN_MARKS */
+	const char *directory;   /* borrows: "" means "/" */
 	uint32_t umask;
 	int32_t nice;
 	uint64_t limits[SPAWN_LIMITS]; /* 0: none */

@@ -237,6 +237,44 @@ START_TEST(test_exec_environment_is_what_is_listed)
 }
 END_TEST
 
+/* When the deadline is, as the program is told it; an attempt of task 1. */
+static uint64_t told_deadline_us(struct fake *fake, uint32_t attempt, uint64_t deadline_us)
+{
+	struct hostmsg run = {
+		.type = HOSTMSG_RUN, .run = {1, attempt, 0, deadline_us, VIEW_LIT("x"), {NULL, 0}}};
+	unsigned long long told_attempt, seconds, us;
+
+	fake_put(fake, &run);
+	struct hostmsg done = fake_done(fake);
+	ck_assert_uint_eq(done.done.attempt, attempt);
+	auto_json json_t *json = fake_result(&done);
+	ck_assert_msg(sscanf(text_of(json, "stdout"), "%llu %llu.%6llu\n", &told_attempt, &seconds,
+			      &us) == 3,
+		"%s", text_of(json, "stdout"));
+	ck_assert_uint_eq(told_attempt, attempt);
+	return seconds * US_PER_SEC + us;
+}
+
+/* Each attempt has its own, also one that is over already, as a time of the calendar. */
+START_TEST(test_exec_deadline_is_that_of_the_attempt)
+{
+	static const int64_t seconds[] = {3600, 7200, 10, -5};
+	struct fake fake;
+
+	fake_start_exec(&fake, 1, SH("echo $WORKPOOL_ATTEMPT $WORKPOOL_DEADLINE"));
+	for (uint32_t i = 0; i < ARRAY_SIZE(seconds); i++) {
+		int64_t ahead_us = seconds[i] * (int64_t)US_PER_SEC;
+		int64_t wall_us = (int64_t)clock_wall_us();
+		uint64_t told_us = told_deadline_us(
+			&fake, i + 1, (uint64_t)((int64_t)clock_now_us() + ahead_us));
+		/* The calendar may be set while we look: not by much. */
+		ck_assert_int_lt(
+			llabs((int64_t)told_us - wall_us - ahead_us), 2 * (int64_t)US_PER_SEC);
+	}
+	fake_end(&fake);
+}
+END_TEST
+
 /* Not nicer than we are: that would need a privilege. */
 START_TEST(test_exec_limits_are_set)
 {
@@ -417,6 +455,35 @@ START_TEST(test_exec_orphan_that_becomes_another_program_lives)
 	(void)fake_done(&fake);
 	expect_gone(pids[0]);
 	expect_gone(pids[1]);
+	fake_end(&fake);
+}
+END_TEST
+
+/* The next attempt of its task may run already: that is no reason for an orphan of this one to stay. */
+START_TEST(test_exec_orphans_of_an_attempt_go_with_it)
+{
+	struct hostmsg run = {.type = HOSTMSG_RUN, .run = {1, 1, 0, 0, VIEW_LIT("x"), {NULL, 0}}};
+	char text[1024];
+	struct fake fake;
+	pid_t pids[2], next[2];
+
+	fake_start_exec(&fake, 2,
+		script_settings(text, sizeof(text), "",
+			ORPHAN("B", "sleep 1000") TELL("$$ $B") "sleep 1000"));
+	fake_put(&fake, &run);
+	fake_flush(&fake);
+	read_pids(pids, 2);
+	run.run.attempt = 2;
+	run.run.worker = 1;
+	fake_put(&fake, &run);
+	fake_flush(&fake);
+	read_pids(next, 2);
+	fake_say(&fake, HOSTMSG_CANCEL, 1); /* the first attempt */
+	ck_assert_uint_eq(fake_done(&fake).done.attempt, 1);
+	expect_gone(pids[0]);
+	expect_gone(pids[1]);
+	ck_assert(is_alive(next[0]));
+	ck_assert(is_alive(next[1]));
 	fake_end(&fake);
 }
 END_TEST
@@ -750,6 +817,7 @@ int main(void)
 	tcase_add_test(tcase, test_exec_program_that_does_not_read_does_not_block);
 	tcase_add_test(tcase, test_exec_child_has_three_descriptors_and_an_own_session);
 	tcase_add_test(tcase, test_exec_environment_is_what_is_listed);
+	tcase_add_test(tcase, test_exec_deadline_is_that_of_the_attempt);
 	tcase_add_test(tcase, test_exec_limits_are_set);
 	tcase_add_test(tcase, test_exec_scratch_directory_goes_with_the_task);
 	tcase_add_test(tcase, test_exec_scratch_directory_goes_with_the_host);
@@ -757,6 +825,7 @@ int main(void)
 	tcase_add_test(tcase, test_exec_nothing_outlives_the_program);
 	tcase_add_test(tcase, test_exec_orphans_live_as_long_as_their_program);
 	tcase_add_test(tcase, test_exec_orphan_that_becomes_another_program_lives);
+	tcase_add_test(tcase, test_exec_orphans_of_an_attempt_go_with_it);
 	tcase_add_test(tcase, test_exec_a_hundred_stubborn_programs_leave_nothing);
 	tcase_add_test(tcase, test_exec_all_ends_with_the_host);
 	tcase_add_test(tcase, test_exec_spawner_ignores_term);
