@@ -57,7 +57,6 @@ struct operation {
 	const struct param *params;
 	size_t n_params;
 	bool needs_operators;
-	bool has_max_time;
 	int (*prepare)(struct request
 			*request); /* args into body and opts; on failure the result is set */
 	void (*run)(struct request *request);
@@ -127,7 +126,7 @@ static int put_int(struct request *request, const char *name, int64_t value)
 	return 0;
 }
 
-/* What the server may take, from max_time and the task's deadline. */
+/* What the server may take: max_time, or what is left until the task's deadline. So it gives up too, and soon enough. */
 static int put_max_time(struct request *request)
 {
 	uint64_t us = request->config->max_time_us, deadline_us = task_deadline_us(request->task),
@@ -140,8 +139,8 @@ static int put_max_time(struct request *request)
 	}
 	if (deadline_us > 0 && (us == 0 || deadline_us - now_us < us))
 		us = deadline_us - now_us;
-	/* 0 would mean none; the server takes no more than 31 bits. */
-	uint64_t ms = us == 0 ? 0 : us / US_PER_MS + 1;
+	/* Rounded up: 0 would mean none. The server takes no more than 31 bits. */
+	uint64_t ms = (us + US_PER_MS - 1) / US_PER_MS;
 	return put_int(request, "maxTimeMS", ms > INT32_MAX ? INT32_MAX : (int64_t)ms);
 }
 
@@ -294,8 +293,8 @@ static void insert_all(struct request *request, const bson_t **docs, size_t n)
 	bson_t reply;
 	bson_iter_t at;
 
-	bool is_done =
-		mongoc_collection_insert_many(request->collection, docs, n, NULL, &reply, &error);
+	bool is_done = mongoc_collection_insert_many(
+		request->collection, docs, n, &request->opts, &reply, &error);
 	int64_t inserted =
 		bson_iter_init_find(&at, &reply, "insertedCount") ? bson_iter_as_int64(&at) : 0;
 	bson_destroy(&reply);
@@ -369,13 +368,13 @@ static const struct param aggregate_params[] = {
 
 static const struct operation operations[] = {
 	{"find", "finds documents of a MongoDB collection", find_params, ARRAY_SIZE(find_params),
-		false, true, prepare_find, run_find},
+		false, prepare_find, run_find},
 	{"count", "counts documents of a MongoDB collection", count_params,
-		ARRAY_SIZE(count_params), false, true, prepare_filter, run_count},
+		ARRAY_SIZE(count_params), false, prepare_filter, run_count},
 	{"insert", "adds documents to a MongoDB collection", insert_params,
-		ARRAY_SIZE(insert_params), false, false, prepare_insert, run_insert},
+		ARRAY_SIZE(insert_params), false, prepare_insert, run_insert},
 	{"aggregate", "runs a pipeline over a MongoDB collection", aggregate_params,
-		ARRAY_SIZE(aggregate_params), true, true, prepare_aggregate, run_aggregate},
+		ARRAY_SIZE(aggregate_params), true, prepare_aggregate, run_aggregate},
 };
 
 static void run_with_client(struct request *request)
@@ -387,10 +386,13 @@ static void run_with_client(struct request *request)
 		result_fail(request->result, "unavailable", "MongoDB: all connections are in use");
 		return;
 	}
-	request->collection =
-		mongoc_client_get_collection(client, config->database, config->collection);
-	config->operation->run(request);
-	mongoc_collection_destroy(request->collection);
+	/* Here, for the wait for a connection took its part of the time. */
+	if (put_max_time(request) == 0) {
+		request->collection =
+			mongoc_client_get_collection(client, config->database, config->collection);
+		config->operation->run(request);
+		mongoc_collection_destroy(request->collection);
+	}
 	mongo_push(config->mongo, client);
 }
 
@@ -404,8 +406,6 @@ static void mongodb_run(struct work *task, struct result *result)
 	bson_init(&request.body);
 	bson_init(&request.opts);
 	int r = request.config->operation->prepare(&request);
-	if (r == 0 && request.config->operation->has_max_time)
-		r = put_max_time(&request);
 	if (r == 0)
 		run_with_client(&request);
 	bson_destroy(&request.body);
