@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client/sentence.h"
 #include "client/text.h"
 #include "wire/json.h"
 
@@ -74,36 +75,6 @@ int fault_code(const char *error)
 	return fault ? (int)fault->code : CODE_TASK;
 }
 
-static int append_value(struct buf *out, const json_t *value)
-{
-	if (json_is_string(value))
-		return buf_append(out, json_string_value(value), json_string_length(value));
-	if (!value)
-		return buf_append(out, "?", 1);
-	return json_write(value, out);
-}
-
-/* The sentence with every {word} replaced by that parameter. */
-static int append_filled(struct buf *out, const char *sentence, const json_t *params)
-{
-	int r = 0;
-
-	while (r == 0 && *sentence) {
-		size_t plain = strcspn(sentence, "{");
-		r = buf_append(out, sentence, plain);
-		sentence += plain;
-		size_t word = strcspn(sentence, "}");
-		if (r < 0 || *sentence == '\0' || sentence[word] == '\0')
-			continue;
-		auto_free char *key = mem_dup(sentence + 1, word - 1);
-		if (!key)
-			return -ENOMEM;
-		r = append_value(out, json_object_get(params, key));
-		sentence += word + 1;
-	}
-	return r;
-}
-
 int fault_append_sentence(struct buf *out, const char *error, const json_t *params)
 {
 	const struct fault *fault = find(error);
@@ -112,7 +83,7 @@ int fault_append_sentence(struct buf *out, const char *error, const json_t *para
 
 	if (r == 0 && fault) {
 		r = buf_append(out, ": ", 2);
-		return r < 0 ? r : append_filled(out, fault->sentence, params);
+		return r < 0 ? r : sentence_append(out, fault->sentence, params);
 	}
 	if (r == 0 && json_object_size(params) > 0) {
 		r = buf_append(out, ": ", 2);

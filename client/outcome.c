@@ -47,12 +47,19 @@ static int program_code(const json_t *task)
 	return CODE_TASK;
 }
 
+int outcome_code(const json_t *task, bool propagate)
+{
+	if (strcmp(print_text(task, "state"), "done") == 0)
+		return 0;
+	return propagate ? program_code(task) : CODE_TASK;
+}
+
 int outcome_add(struct outcome *outcome, const json_t *task)
 {
 	bool is_done = strcmp(print_text(task, "state"), "done") == 0;
 
-	if (!is_done && outcome->code == 0)
-		outcome->code = outcome->propagate ? program_code(task) : CODE_TASK;
+	if (outcome->code == 0)
+		outcome->code = outcome_code(task, outcome->propagate);
 	if (outcome->print->is_json)
 		return 0;
 	auto_json json_t *rows = json_pack("[O]", task);

@@ -1,6 +1,6 @@
 /*
  * print: tables, fields and JSON documents on standard output, progress on standard error.
- * Called by the verbs. Every text that came from the daemon passes text_append_safe() on its way out.
+ * Called by the verbs. What a value looks like is in cell.c.
  */
 #include "client/print.h"
 
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "client/cell.h"
 #include "client/fault.h"
 #include "client/text.h"
 #include "wire/json.h"
@@ -38,6 +38,12 @@ static const struct {
 	{"failed", "\033[31m"},
 	{"lost", "\033[31m"},
 	{"down", "\033[31m"},
+	{"closed", "\033[32m"},
+	{"half_open", "\033[33m"},
+	{"open", "\033[31m"},
+	{"asked", "\033[33m"},
+	{"unknown", "\033[31m"},
+	{"denied", "\033[31m"},
 };
 
 void print_init(struct print *print, const char *when, bool is_json, bool has_legend, bool is_quiet)
@@ -95,79 +101,6 @@ const char *print_text(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
-static int cell_text(const struct print *print, const json_t *value, struct buf *out)
-{
-	(void)print;
-	return text_append_safe(
-		out, (struct view){json_string_value(value), json_string_length(value)});
-}
-
-static int cell_number(const struct print *print, const json_t *value, struct buf *out)
-{
-	(void)print;
-	if (json_is_real(value))
-		return buf_printf(out, "%.3f", json_real_value(value));
-	return buf_printf(out, "%jd", (intmax_t)json_integer_value(value));
-}
-
-static int cell_us(const struct print *print, const json_t *value, struct buf *out)
-{
-	json_int_t us = json_integer_value(value);
-
-	if (print->is_terminal)
-		return text_append_duration(out, us > 0 ? (uint64_t)us : 0);
-	return buf_printf(out, "%.3f", (double)us / (double)US_PER_MS);
-}
-
-static int cell_ms(const struct print *print, const json_t *value, struct buf *out)
-{
-	json_int_t ms = json_integer_value(value);
-
-	if (print->is_terminal)
-		return text_append_duration(out, ms > 0 ? (uint64_t)ms * US_PER_MS : 0);
-	return buf_printf(out, "%jd", (intmax_t)ms);
-}
-
-static int cell_time(const struct print *print, const json_t *value, struct buf *out)
-{
-	if (print->is_terminal)
-		return text_append_time(out, json_number_value(value));
-	return buf_printf(out, "%.3f", json_number_value(value));
-}
-
-static int cell_yes(const struct print *print, const json_t *value, struct buf *out)
-{
-	(void)print;
-	return buf_printf(out, "%s", json_is_true(value) ? "yes" : "no");
-}
-
-static int cell_json(const struct print *print, const json_t *value, struct buf *out)
-{
-	struct buf plain;
-
-	(void)print;
-	buf_init(&plain, TEXT_LIMIT);
-	int r = json_write(value, &plain);
-	if (r == 0)
-		r = text_append_safe(out, buf_view(&plain));
-	buf_done(&plain);
-	return r;
-}
-
-static const struct {
-	int (*append)(const struct print *print, const json_t *value, struct buf *out);
-	bool is_right; /* aligned to the right on a terminal */
-} kinds[PRINT_KINDS] = {
-	[PRINT_TEXT] = {cell_text, false},
-	[PRINT_NUMBER] = {cell_number, true},
-	[PRINT_US] = {cell_us, true},
-	[PRINT_MS] = {cell_ms, true},
-	[PRINT_TIME] = {cell_time, false},
-	[PRINT_STATE] = {cell_text, false},
-	[PRINT_YES] = {cell_yes, false},
-	[PRINT_JSON] = {cell_json, false},
-};
-
 static bool is_there(const json_t *value)
 {
 	return value && !json_is_null(value);
@@ -182,7 +115,7 @@ static int render(const struct print *print, const struct print_column *column, 
 	buf_consume(cell, buf_len(cell));
 	if (!is_there(value))
 		return buf_append(cell, "-", 1);
-	return kinds[column->kind].append(print, value, cell);
+	return cell_append(column->kind, print->is_terminal, value, cell);
 }
 
 static int measure(
@@ -206,6 +139,35 @@ static int measure(
 	return 0;
 }
 
+static bool has_value(const json_t *rows, const char *key)
+{
+	size_t i;
+	const json_t *row;
+
+	json_array_foreach (rows, i, row) {
+		if (is_there(print_lookup(row, key)))
+			return true;
+	}
+	return false;
+}
+
+/* Decides which columns are left out: never the first one, nor the last one of the table as it is then. */
+static void fit(struct print_table *table, const json_t *rows)
+{
+	size_t used = table->widths[0];
+	size_t n = 1;
+
+	for (size_t c = 1; c < table->n; c++) {
+		size_t need = COLUMN_GAP + table->widths[c];
+		bool is_empty =
+			json_array_size(rows) > 0 && !has_value(rows, table->columns[c].key);
+		table->is_left_out[c] = is_empty || used + need > table->max_width;
+		used += table->is_left_out[c] ? 0 : need;
+		n = table->is_left_out[c] ? n : c + 1;
+	}
+	table->n = n;
+}
+
 static const char *colour_of(
 	const struct print *print, const struct print_column *column, struct view text)
 {
@@ -225,8 +187,10 @@ static void write_cell(
 	size_t width = text_width(text);
 	int pad = print->is_terminal && table->widths[c] > width ? (int)(table->widths[c] - width)
 								 : 0;
-	bool is_right = kinds[column->kind].is_right;
+	bool is_right = cell_is_right(column->kind);
 
+	if (table->is_left_out[c])
+		return;
 	if (c > 0)
 		(void)printf(
 			"%*s", print->is_terminal ? COLUMN_GAP : 0, print->is_terminal ? "" : "\t");
@@ -252,14 +216,13 @@ static struct view title_text(
 	return (struct view){ret_text, len};
 }
 
-static void write_titles(const struct print *print, struct print_table *table)
+static void write_titles(const struct print *print, const struct print_table *table)
 {
 	char text[TITLE_MAX];
 
 	for (size_t c = 0; c < table->n; c++)
 		write_cell(print, table, c, title_text(print, table->columns[c].title, true, text));
 	(void)putchar('\n');
-	table->is_started = true;
 }
 
 static int write_rows(const struct print *print, const struct print_table *table,
@@ -289,8 +252,11 @@ int print_rows(struct print *print, struct print_table *table, const json_t *row
 	buf_init(&cell, TEXT_LIMIT);
 	if (print->is_terminal)
 		r = measure(print, table, rows, &cell);
+	if (r == 0 && print->is_terminal && table->max_width > 0 && !table->is_started)
+		fit(table, rows);
 	if (r == 0 && print->has_legend && !table->is_started)
 		write_titles(print, table);
+	table->is_started = true;
 	if (r == 0)
 		r = write_rows(print, table, rows, &cell);
 	buf_done(&cell);

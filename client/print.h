@@ -20,9 +20,12 @@ enum print_kind {
 	PRINT_US,     /* a duration in microseconds */
 	PRINT_MS,     /* a duration in milliseconds */
 	PRINT_TIME,   /* seconds since the epoch */
+	PRINT_CLOCK,  /* the same, on a terminal in short: the time of a day that is today */
 	PRINT_STATE,  /* a word that has a colour */
 	PRINT_YES,    /* a boolean */
-	PRINT_JSON,   /* any value as compact JSON */
+	PRINT_PERMILLE,
+	PRINT_LIST, /* an array of texts, parted by commas */
+	PRINT_JSON, /* any value as compact JSON */
 	PRINT_KINDS
 };
 
@@ -38,7 +41,9 @@ struct print_table {
 	const struct print_column *columns; /* borrows: constant tables of the verbs */
 	size_t n;
 	size_t widths[PRINT_COLUMNS_MAX];
-	bool is_started; /* the titles are out */
+	size_t max_width; /* on a terminal: later columns that do not fit, and those without a value, are left out; 0: none is */
+	bool is_left_out[PRINT_COLUMNS_MAX];
+	bool is_started; /* the titles are out, and what is left out stays so */
 };
 
 #define PRINT_TABLE(c) ((struct print_table){.columns = (c), .n = ARRAY_SIZE(c)})

@@ -99,3 +99,17 @@ int text_append_time(struct buf *out, double seconds)
 		return buf_printf(out, "%.3f", seconds);
 	return buf_append(out, text, sizeof("2026-01-31 12:00:00") - 1);
 }
+
+int text_append_clock(struct buf *out, double seconds, double now)
+{
+	time_t when = (time_t)seconds;
+	time_t present = (time_t)now;
+	struct tm local, today;
+	char text[32];
+
+	if (!localtime_r(&when, &local) || !localtime_r(&present, &today))
+		return buf_printf(out, "%.3f", seconds);
+	bool is_today = local.tm_year == today.tm_year && local.tm_yday == today.tm_yday;
+	size_t len = strftime(text, sizeof(text), is_today ? "%H:%M:%S" : "%m-%d %H:%M", &local);
+	return buf_append(out, text, len);
+}

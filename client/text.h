@@ -20,5 +20,7 @@ size_t text_width(struct view text);
 int text_append_duration(struct buf *out, uint64_t us) MUST_CHECK;
 /* Seconds since the epoch as local time, "2026-01-31 12:00:00". */
 int text_append_time(struct buf *out, double seconds) MUST_CHECK;
+/* In short: "12:00:00" on the day of `now`, else "01-31 12:00". */
+int text_append_clock(struct buf *out, double seconds, double now) MUST_CHECK;
 
 #endif

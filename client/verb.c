@@ -5,6 +5,7 @@
  */
 #include "client/verb.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -17,6 +18,8 @@ enum flag_name {
 #undef FLAG
 	FLAG_NAMES
 };
+
+static_assert(FLAG_NAMES <= 64, "a verb's flags are bits of an uint64_t");
 
 static const struct flag flags[FLAG_NAMES] = {
 #define FLAG(NAME, letter, name, kind, field, min, max, arg, text)                                 \
@@ -78,6 +81,17 @@ static int read_word(const struct flag *flag, const char *value, void *field)
 	return 0;
 }
 
+static int read_list(const struct flag *flag, const char *value, void *field)
+{
+	struct opt_list *list = field;
+
+	if (list->n == OPT_LIST_MAX)
+		return fault_say(CODE_USAGE, "--%s: %d times at most", flag->name, OPT_LIST_MAX);
+	int code = read_text(flag, value, &list->texts[list->n]);
+	list->n += code == 0;
+	return code;
+}
+
 static int read_number(const struct flag *flag, const char *value, void *field)
 {
 	uint64_t number;
@@ -110,6 +124,7 @@ static const struct {
 	[FLAG_TEXT] = {read_text, true, true},
 	[FLAG_WHEN] = {read_when, true, true},
 	[FLAG_WORD] = {read_word, false, false},
+	[FLAG_LIST] = {read_list, true, true},
 	[FLAG_NUMBER] = {read_number, true, true},
 	[FLAG_DURATION] = {read_duration, true, true},
 	[FLAG_DURATION_OPT] = {read_duration, false, true},
@@ -232,7 +247,7 @@ static int check_names(const struct ctl *ctl)
 
 	if ((verb->flags & F(ALL)) && ctl->opts.is_all == (ctl->n_names > 0))
 		return fault_say(CODE_USAGE, "%s: either names of pools or --all", verb->name);
-	if (ctl->n_names < verb->min)
+	if (ctl->n_names + ctl->opts.by_name.n < verb->min)
 		return fault_say(CODE_USAGE, "%s: too few arguments, usage: wpctl %s %s",
 			verb->name, verb->name, verb->usage);
 	if (ctl->n_names > verb->max)

@@ -15,14 +15,25 @@
 
 #define OPT_NOT_GIVEN UINT64_MAX /* of every number and duration */
 
+#define OPT_LIST_MAX 64
+
+/* A flag that may be given several times. */
+struct opt_list {
+	const char *texts[OPT_LIST_MAX]; /* borrow: argv */
+	size_t n;
+};
+
 /* One field for each row of flags.def, of the type that its kind says. */
 struct opts {
-	const char *socket, *colour, *pool, *name, *mode, *state, *handler,
-		*workers; /* borrow: argv */
+	const char *socket, *colour, *pool, *name, *mode, *state, *handler, *workers,
+		*unique; /* borrow: argv */
 	bool is_json, no_legend, is_quiet, is_verbose, wants_help, wants_version;
-	bool reset_marks, wants_settled, is_all, is_mine, propagate, more, oneway;
-	uint64_t timeout_us, task_us, wait_us, watch_us, for_us, stop_us;
-	uint64_t rate, capacity, limit, count, runs, clients;
+	bool reset_marks, wants_settled, is_all, is_mine, propagate, more, oneway, is_followed,
+		is_dry_run;
+	struct opt_list by_name, kinds;
+	uint64_t timeout_us, task_us, wait_us, watch_us, for_us, stop_us, delay_us, expires_us,
+		room_us;
+	uint64_t rate, capacity, limit, count, runs, clients, priority, retries;
 };
 
 enum flag_kind {
@@ -30,6 +41,7 @@ enum flag_kind {
 	FLAG_TEXT,   /* const char *, not empty */
 	FLAG_WHEN,   /* const char *: auto, always, never */
 	FLAG_WORD,   /* const char *: the flag's own name; only one of the flags with this field */
+	FLAG_LIST,   /* struct opt_list of texts, none of them empty */
 	FLAG_NUMBER, /* uint64_t from min to max */
 	FLAG_DURATION,     /* uint64_t, microseconds */
 	FLAG_DURATION_OPT, /* the same; --flag without =D is 0 */

@@ -40,6 +40,18 @@ static const struct print_column handler_columns[] = {
 	{"text", "text", PRINT_TEXT},
 };
 
+static const struct print_column limit_columns[] = {
+	{"handler", "name", PRINT_TEXT},
+	{"priority", "priority", PRINT_NUMBER},
+	{"retries", "retries", PRINT_NUMBER},
+	{"crash_max", "crash_max", PRINT_NUMBER},
+	{"expires", "expires_ms", PRINT_MS},
+	{"max_active", "max_active", PRINT_NUMBER},
+	{"weight", "weight", PRINT_NUMBER},
+	{"unique", "unique", PRINT_TEXT},
+	{"resources", "resources", PRINT_LIST},
+};
+
 static const struct print_column param_columns[] = {
 	{"handler", "handler", PRINT_TEXT},
 	{"argument", "name", PRINT_TEXT},
@@ -91,6 +103,15 @@ static int print_params(struct ctl *ctl, const json_t *handlers)
 	return print_rows(&ctl->print, &table, rows);
 }
 
+/* What posts get that do not say it, and what holds their tasks back. */
+static int print_limits(struct ctl *ctl, const json_t *handlers)
+{
+	struct print_table table = PRINT_TABLE(limit_columns);
+
+	(void)putchar('\n');
+	return print_rows(&ctl->print, &table, handlers);
+}
+
 int verb_handlers(struct ctl *ctl)
 {
 	struct print_table table = PRINT_TABLE(handler_columns);
@@ -103,7 +124,9 @@ int verb_handlers(struct ctl *ctl)
 		return print_json(&ctl->print, reply.params);
 	const json_t *handlers = json_object_get(reply.params, "handlers");
 	code = print_rows(&ctl->print, &table, handlers);
-	return code == 0 && ctl->opts.is_verbose ? print_params(ctl, handlers) : code;
+	if (code == 0 && ctl->opts.is_verbose)
+		code = print_params(ctl, handlers);
+	return code == 0 && ctl->opts.is_verbose ? print_limits(ctl, handlers) : code;
 }
 
 static int compare_us(const void *a, const void *b)

@@ -5,9 +5,13 @@
 
 #include "base/clock.h"
 #include "client/fault.h"
+#include "client/sentence.h"
+#include "client/text.h"
 #include "client/verb.h"
 #include "client/wait.h"
 #include "wire/json.h"
+
+#define SUSPECTS_MAX 1000 /* tasks in one reply of List */
 
 static const struct print_column daemon_columns[] = {
 	{"daemon", "state", PRINT_STATE},
@@ -18,6 +22,8 @@ static const struct print_column daemon_columns[] = {
 	{"store", "store", PRINT_TEXT},
 	{"role", "role", PRINT_TEXT},
 	{"uid", "uid", PRINT_NUMBER},
+	{"active", "active", PRINT_NUMBER},
+	{"max_active", "max_active", PRINT_NUMBER},
 	{"connections", "connections", PRINT_NUMBER},
 	{"max_connections", "max_connections", PRINT_NUMBER},
 	{"refused_connections", "refused_connections", PRINT_NUMBER},
@@ -47,6 +53,7 @@ static const struct print_column level_columns[] = {
 	{"queued", "queued", PRINT_NUMBER},
 	{"max_queued", "max_queued", PRINT_NUMBER},
 	{"delayed", "delayed", PRINT_NUMBER},
+	{"room", "room", PRINT_NUMBER},
 	{"per_s_now", "rate_1s", PRINT_NUMBER},
 	{"per_s_1min", "rate_1min", PRINT_NUMBER},
 };
@@ -65,6 +72,17 @@ static const struct print_column time_columns[] = {
 	{"max", "max", PRINT_US},
 };
 
+static const struct print_column resource_columns[] = {
+	{"resource", "name", PRINT_TEXT},
+	{"active", "active", PRINT_NUMBER},
+	{"max_active", "max_active", PRINT_NUMBER},
+	{"rate", "rate", PRINT_NUMBER},
+	{"burst", "burst", PRINT_NUMBER},
+	{"breaker", "breaker", PRINT_STATE},
+	{"failures", "failures", PRINT_NUMBER},
+	{"until", "until", PRINT_CLOCK},
+};
+
 static bool is_paused(const json_t *pool)
 {
 	return json_is_true(json_object_get(pool, "paused"));
@@ -75,9 +93,14 @@ static bool is_without_host(const json_t *pool)
 	return strcmp(print_text(pool, "host"), "down") == 0;
 }
 
+static bool is_waited_for(const json_t *pool)
+{
+	return print_int(pool, "room") > 0;
+}
+
 static bool is_full(const json_t *pool)
 {
-	return print_int(pool, "capacity") > 0 &&
+	return !is_waited_for(pool) && print_int(pool, "capacity") > 0 &&
 	       print_int(pool, "queued") >= print_int(pool, "capacity");
 }
 
@@ -85,11 +108,12 @@ static bool is_full(const json_t *pool)
 static const struct {
 	bool (*is_wrong)(const json_t *pool);
 	const char *state;
-	const char *text; /* after the pool's name */
+	const char *text; /* a sentence (sentence.h) about the pool */
 } troubles[] = {
-	{is_without_host, "down", "has no host: no task runs"},
-	{is_paused, "paused", "is paused (wpctl resume)"},
-	{is_full, "full", "is full: posts are refused"},
+	{is_without_host, "down", "pool \"{name}\" has no host: no task runs"},
+	{is_paused, "paused", "pool \"{name}\" is paused (wpctl resume)"},
+	{is_waited_for, "full", "pool \"{name}\" is full: posts that wait for room: {room}"},
+	{is_full, "full", "pool \"{name}\" is full: posts are refused"},
 };
 
 static int set_states(const json_t *pools)
@@ -109,45 +133,111 @@ static int set_states(const json_t *pools)
 	return 0;
 }
 
-static int print_wrong(struct ctl *ctl, const char *what, const char *how, const char *name)
+/* One line that says what is wrong: the pattern (sentence.h) filled with the words of `params`. */
+static int print_wrong(struct ctl *ctl, const char *pattern, const json_t *params)
 {
 	static const struct print_column column = {"wrong", "text", PRINT_TEXT};
-	const char *quote = *name ? "\"" : "";
-	auto_json json_t *object =
-		json_pack("{s:s+++++}", "text", what, quote, name, quote, " ", how);
+	struct buf text;
 
+	buf_init(&text, TEXT_LIMIT);
+	int r = sentence_append(&text, pattern, params);
+	auto_json json_t *object =
+		r == 0 ? json_pack("{s:s%}", "text", buf_view(&text).data, buf_len(&text)) : NULL;
+	buf_done(&text);
 	return object ? print_fields(&ctl->print, &column, 1, object) : fault_no_memory();
 }
 
-static int print_troubles(struct ctl *ctl, const json_t *daemon, const json_t *pools)
+/* Is one of the tasks of this state a suspect, among the first SUSPECTS_MAX? */
+static int find_suspect(struct ctl *ctl, const char *pool, const char *state, bool *ret_found)
 {
-	const char *state = print_text(daemon, "state");
-	const char *store_error = print_text(daemon, "store_error");
+	auto_reply struct link_reply reply = {0};
+	size_t i;
+	const json_t *task;
+	bool found = false;
+
+	int code = link_call(&ctl->link, "List",
+		json_pack("{s:s, s:s, s:i}", "pool", pool, "state", state, "limit", SUSPECTS_MAX),
+		&reply);
+	if (code)
+		return code;
+	json_array_foreach (json_object_get(reply.params, "tasks"), i, task)
+		found = found || json_is_true(json_object_get(task, "suspect"));
+	*ret_found = found;
+	return 0;
+}
+
+/* Only a pool in which something has crashed can have any: the others are not asked. In the order in which a task goes
+ * on, so that none slips through between two calls. */
+static int print_suspects(struct ctl *ctl, const json_t *pool)
+{
+	static const char *const states[] = {"delayed", "queued", "active"};
+	bool found = false;
+	int code = 0;
+
+	if (print_int(pool, "crashed") == 0)
+		return 0;
+	for (size_t i = 0; code == 0 && !found && i < ARRAY_SIZE(states); i++)
+		code = find_suspect(ctl, print_text(pool, "name"), states[i], &found);
+	if (code || !found)
+		return code;
+	return print_wrong(ctl,
+		"pool \"{name}\" has suspects: tasks that were in a host that died run alone",
+		pool);
+}
+
+static int print_pool_troubles(struct ctl *ctl, const json_t *pools)
+{
 	size_t i;
 	json_t *pool;
 	int code = 0;
 
-	if (strcmp(state, "running") != 0)
-		code = print_wrong(ctl, "the daemon is", state, "");
-	if (code == 0 && *store_error)
-		code = print_wrong(ctl, "the store:", store_error, "");
 	json_array_foreach (pools, i, pool) {
 		for (size_t t = 0; code == 0 && t < ARRAY_SIZE(troubles); t++) {
 			if (troubles[t].is_wrong(pool))
-				code = print_wrong(
-					ctl, "pool ", troubles[t].text, print_text(pool, "name"));
+				code = print_wrong(ctl, troubles[t].text, pool);
 		}
+		if (code == 0)
+			code = print_suspects(ctl, pool);
 	}
 	return code;
 }
 
-/* What of the reply a verb shows: one daemon, any number of pools. */
-typedef int show_stats(struct ctl *ctl, const json_t *daemon, const json_t *pools);
+static int print_troubles(struct ctl *ctl, const json_t *params, const json_t *pools)
+{
+	const json_t *daemon = json_object_get(params, "daemon");
+	size_t i;
+	json_t *resource;
+	int code = 0;
 
-static int show_status(struct ctl *ctl, const json_t *daemon, const json_t *pools)
+	if (strcmp(print_text(daemon, "state"), "running") != 0)
+		code = print_wrong(ctl, "the daemon is {state}", daemon);
+	if (code == 0 && *print_text(daemon, "store_error"))
+		code = print_wrong(ctl, "the store: {store_error}", daemon);
+	if (code == 0)
+		code = print_pool_troubles(ctl, pools);
+	json_array_foreach (json_object_get(params, "resources"), i, resource) {
+		const char *breaker = print_text(resource, "breaker");
+		if (code == 0 && strcmp(breaker, "open") == 0)
+			code = print_wrong(ctl,
+				"the breaker of resource \"{name}\" is open: no task that uses it "
+				"starts",
+				resource);
+		if (code == 0 && strcmp(breaker, "half_open") == 0)
+			code = print_wrong(ctl,
+				"the breaker of resource \"{name}\" is half open: one task tries "
+				"it",
+				resource);
+	}
+	return code;
+}
+
+/* What of the replies a verb shows: of the first one all that is no pool; the pools of all. */
+typedef int show_stats(struct ctl *ctl, const json_t *params, const json_t *pools);
+
+static int show_status(struct ctl *ctl, const json_t *params, const json_t *pools)
 {
 	struct print_table table = PRINT_TABLE(status_columns);
-	auto_json json_t *shown = json_copy((json_t *)(uintptr_t)daemon);
+	auto_json json_t *shown = json_copy(json_object_get(params, "daemon"));
 
 	if (!shown || json_object_set_new(shown, "socket", json_string(ctl->link.path)) < 0)
 		return fault_no_memory();
@@ -158,7 +248,7 @@ static int show_status(struct ctl *ctl, const json_t *daemon, const json_t *pool
 		(void)putchar('\n');
 	if (code == 0)
 		code = print_rows(&ctl->print, &table, pools);
-	return code ? code : print_troubles(ctl, daemon, pools);
+	return code ? code : print_troubles(ctl, params, pools);
 }
 
 /* The three histograms of one pool as rows. */
@@ -227,15 +317,26 @@ static int print_times(struct ctl *ctl, const json_t *pools)
 	return code ? code : print_rows(&ctl->print, &table, rows);
 }
 
-static int show_counters(struct ctl *ctl, const json_t *daemon, const json_t *pools)
+static int print_resources(struct ctl *ctl, const json_t *resources)
+{
+	struct print_table table = PRINT_TABLE(resource_columns);
+
+	if (json_array_size(resources) == 0)
+		return 0;
+	(void)putchar('\n');
+	return print_rows(&ctl->print, &table, resources);
+}
+
+static int show_counters(struct ctl *ctl, const json_t *params, const json_t *pools)
 {
 	struct print_table levels = PRINT_TABLE(level_columns);
 
-	(void)daemon;
 	int code = print_rows(&ctl->print, &levels, pools);
 	if (code == 0)
 		code = print_counters(ctl, pools);
-	return code ? code : print_times(ctl, pools);
+	if (code == 0)
+		code = print_times(ctl, pools);
+	return code ? code : print_resources(ctl, json_object_get(params, "resources"));
 }
 
 /* The pools of all replies into one array; the first reply's daemon. */
@@ -291,7 +392,7 @@ static int show_once(struct ctl *ctl, show_stats *show, bool *ret_inactive)
 		return code;
 	const json_t *daemon = json_object_get(first.params, "daemon");
 	if (!ctl->print.is_json)
-		code = show(ctl, daemon, pools);
+		code = show(ctl, first.params, pools);
 	if (ret_inactive) {
 		*ret_inactive = strcmp(print_text(daemon, "state"), "stopping") == 0;
 		json_array_foreach (pools, i, pool)
@@ -337,8 +438,8 @@ static int watch(struct ctl *ctl)
 		} else {
 			if (ctl->print.is_terminal)
 				(void)fputs("\033[H\033[J", stdout);
-			code = show_counters(ctl, json_object_get(reply.params, "daemon"),
-				json_object_get(reply.params, "pools"));
+			code = show_counters(
+				ctl, reply.params, json_object_get(reply.params, "pools"));
 		}
 		if (code == 0)
 			code = print_flush(&ctl->print);

@@ -1,6 +1,7 @@
 /*
  * verb_task: looking at tasks: list, show, wait.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -12,6 +13,7 @@
 
 #define LIST_DEFAULT 100
 #define PAGE_MAX     1000 /* tasks in one reply of List, ids in one Wait */
+#define LIST_WIDTH   80   /* on a terminal, but for -v */
 
 static const struct print_column list_columns[] = {
 	{"id", "id", PRINT_TEXT},
@@ -25,6 +27,25 @@ static const struct print_column list_columns[] = {
 	{"owner", "owner", PRINT_NUMBER},
 	{"name", "name", PRINT_TEXT},
 	{"reason", "reason", PRINT_TEXT},
+	{"priority", "priority", PRINT_NUMBER},
+	{"due", "due_at", PRINT_TIME},
+};
+
+/* On a terminal, where not all of them fit into a line: what matters most comes first. */
+static const struct print_column short_columns[] = {
+	{"id", "id", PRINT_TEXT},
+	{"state", "state", PRINT_STATE},
+	{"handler", "handler", PRINT_TEXT},
+	{"pool", "pool", PRINT_TEXT},
+	{"prio", "priority", PRINT_NUMBER},
+	{"posted", "posted_at", PRINT_CLOCK},
+	{"due", "due_at", PRINT_CLOCK},
+	{"run", "run_us", PRINT_US},
+	{"reason", "reason", PRINT_TEXT},
+	{"name", "name", PRINT_TEXT},
+	{"wait", "wait_us", PRINT_US},
+	{"worker", "worker", PRINT_NUMBER},
+	{"owner", "owner", PRINT_NUMBER},
 };
 
 static const struct print_column show_columns[] = {
@@ -33,15 +54,26 @@ static const struct print_column show_columns[] = {
 	{"state", "state", PRINT_STATE},
 	{"pool", "pool", PRINT_TEXT},
 	{"handler", "handler", PRINT_TEXT},
+	{"priority", "priority", PRINT_NUMBER},
 	{"attempt", "attempt", PRINT_NUMBER},
+	{"retries", "retries", PRINT_NUMBER},
+	{"failures", "failures", PRINT_NUMBER},
+	{"crashes", "crashes", PRINT_NUMBER},
+	{"suspect", "suspect", PRINT_YES},
+	{"asked", "asked", PRINT_TEXT},
 	{"worker", "worker", PRINT_NUMBER},
 	{"owner", "owner", PRINT_NUMBER},
+	{"unique", "unique", PRINT_TEXT},
 	{"posted", "posted_at", PRINT_TIME},
+	{"due", "due_at", PRINT_TIME},
+	{"expires", "expires_at", PRINT_TIME},
 	{"started", "started_at", PRINT_TIME},
 	{"ended", "ended_at", PRINT_TIME},
 	{"wait", "wait_us", PRINT_US},
 	{"run", "run_us", PRINT_US},
 	{"timeout", "timeout_ms", PRINT_MS},
+	{"progress", "progress.permille", PRINT_PERMILLE},
+	{"note", "progress.note", PRINT_TEXT},
 	{"reason", "reason", PRINT_TEXT},
 	{"error", "error", PRINT_TEXT},
 	{"args", "args", PRINT_JSON},
@@ -67,6 +99,10 @@ int verb_list(struct ctl *ctl)
 	auto_free char *after = NULL;
 	int code = 0;
 
+	if (ctl->print.is_terminal && !ctl->opts.is_verbose) {
+		table = PRINT_TABLE(short_columns);
+		table.max_width = LIST_WIDTH;
+	}
 	do {
 		auto_reply struct link_reply reply = {0};
 		code = put_list(ctl, after, left);
@@ -90,22 +126,31 @@ int verb_list(struct ctl *ctl)
 	return code;
 }
 
+/* key: "id" or "name". */
+static int show_one(struct ctl *ctl, const char *key, const char *value, bool is_first)
+{
+	auto_reply struct link_reply reply = {0};
+
+	int code = link_call(&ctl->link, "Show", json_pack("{s:s}", key, value), &reply);
+	if (code)
+		return code;
+	if (ctl->print.is_json)
+		return print_json(&ctl->print, reply.params);
+	if (!is_first)
+		(void)putchar('\n');
+	return print_fields(&ctl->print, show_columns, ARRAY_SIZE(show_columns),
+		json_object_get(reply.params, "task"));
+}
+
 int verb_show(struct ctl *ctl)
 {
+	const struct opt_list *by_name = &ctl->opts.by_name;
 	int first = 0;
 
-	for (size_t i = 0; i < ctl->n_names; i++) {
-		auto_reply struct link_reply reply = {0};
-		int code = link_call(
-			&ctl->link, "Show", json_pack("{s:s}", "id", ctl->names[i]), &reply);
-		if (code == 0 && ctl->print.is_json) {
-			code = print_json(&ctl->print, reply.params);
-		} else if (code == 0) {
-			if (i > 0)
-				(void)putchar('\n');
-			code = print_fields(&ctl->print, show_columns, ARRAY_SIZE(show_columns),
-				json_object_get(reply.params, "task"));
-		}
+	for (size_t i = 0; i < ctl->n_names + by_name->n; i++) {
+		int code = i < ctl->n_names ? show_one(ctl, "id", ctl->names[i], i == 0)
+					    : show_one(ctl, "name",
+						      by_name->texts[i - ctl->n_names], i == 0);
 		/* A task that is gone does not hide the others; a daemon that is gone does. */
 		first = first ? first : code;
 		if (code && code != CODE_ABSENT)
@@ -114,31 +159,51 @@ int verb_show(struct ctl *ctl)
 	return first;
 }
 
-static int put_wait(struct ctl *ctl, const char **ids, size_t n, uint64_t until_us)
+/* What one call waits for. */
+struct page {
+	const char *const *ids;
+	size_t n_ids;
+	const struct opt_list *names;
+};
+
+/* NULL: there are none, or no memory. */
+static json_t *array_of(const char *const *texts, size_t n)
 {
-	json_t *array = json_array();
-	json_t *timeout_ms = NULL;
-	uint64_t now_us = clock_now_us();
+	json_t *array = n > 0 ? json_array() : NULL;
 
 	for (size_t i = 0; array && i < n; i++) {
-		if (json_array_append_new(array, json_string(ids[i])) < 0) {
+		if (json_array_append_new(array, json_string(texts[i])) < 0) {
 			json_decref(array);
 			array = NULL;
 		}
 	}
+	return array;
+}
+
+static int put_wait(struct ctl *ctl, const struct page *page, uint64_t until_us)
+{
+	auto_json json_t *ids = array_of(page->ids, page->n_ids);
+	auto_json json_t *names = array_of(page->names->texts, page->names->n);
+	json_t *timeout_ms = NULL;
+	uint64_t now_us = clock_now_us();
+
+	if ((!ids && page->n_ids > 0) || (!names && page->names->n > 0))
+		return fault_no_memory();
 	if (until_us != WAIT_FOREVER)
 		timeout_ms = json_integer(
 			until_us > now_us ? (json_int_t)((until_us - now_us) / US_PER_MS) : 0);
 	return link_put(&ctl->link, "Wait",
-		json_pack("{s:o, s:o*}", "ids", array, "timeout_ms", timeout_ms), LINK_MORE);
+		json_pack(
+			"{s:O*, s:O*, s:o*}", "ids", ids, "names", names, "timeout_ms", timeout_ms),
+		LINK_MORE);
 }
 
-/* Up to PAGE_MAX ids: a line for each as it ends. */
+/* A line for each task as it ends. */
 static int wait_page(
-	struct ctl *ctl, const char **ids, size_t n, uint64_t until_us, struct outcome *outcome)
+	struct ctl *ctl, const struct page *page, uint64_t until_us, struct outcome *outcome)
 {
 	bool continues = true;
-	int code = put_wait(ctl, ids, n, until_us);
+	int code = put_wait(ctl, page, until_us);
 
 	while (code == 0 && continues) {
 		auto_reply struct link_reply reply = {0};
@@ -162,6 +227,7 @@ static int wait_page(
 int verb_wait(struct ctl *ctl)
 {
 	uint64_t until_us = ctl->link.whole_until_us;
+	static const struct opt_list no_names;
 	struct outcome outcome;
 	int code = 0;
 
@@ -169,9 +235,14 @@ int verb_wait(struct ctl *ctl)
 	if (until_us != WAIT_FOREVER)
 		ctl->link.whole_until_us = wait_deadline(ctl->opts.timeout_us + 2 * US_PER_SEC);
 	outcome_init(&outcome, &ctl->print, ctl->opts.propagate);
-	for (size_t i = 0; code == 0 && i < ctl->n_names; i += PAGE_MAX) {
-		size_t n = ctl->n_names - i < PAGE_MAX ? ctl->n_names - i : PAGE_MAX;
-		code = wait_page(ctl, ctl->names + i, n, until_us, &outcome);
+	/* The names go with the first ids. */
+	for (size_t i = 0; code == 0 && (i == 0 || i < ctl->n_names); i += PAGE_MAX) {
+		const struct page page = {
+			.ids = ctl->names + i,
+			.n_ids = ctl->n_names - i < PAGE_MAX ? ctl->n_names - i : PAGE_MAX,
+			.names = i == 0 ? &ctl->opts.by_name : &no_names,
+		};
+		code = wait_page(ctl, &page, until_us, &outcome);
 	}
 	return code ? code : outcome.code;
 }

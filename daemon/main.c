@@ -124,6 +124,7 @@ int main(int argc, char **argv)
 		daemon.exit_code = r == -ESRCH ? EX_CONFIG : EX_UNAVAILABLE;
 		daemon.done = true;
 	}
+	daemon.config_path = options.config;
 	while (!daemon.done)
 		turn_once(&daemon);
 	root_close(&daemon);

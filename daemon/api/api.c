@@ -7,6 +7,7 @@
 
 #include "api/call.h"
 #include "api/hdef.h"
+#include "api/tasklog.h"
 #include "net/daemon.h"
 #include "net/hostlink.h"
 
@@ -17,6 +18,7 @@ int api_open(struct daemon *daemon)
 	if (api == NULL)
 		return -ENOMEM;
 	TAILQ_INIT(&api->dead);
+	TAILQ_INIT(&api->follows);
 	api->hdefs = calloc(daemon->settings->n_handlers, sizeof *api->hdefs);
 	if (api->hdefs == NULL) {
 		free(api);
@@ -28,6 +30,7 @@ int api_open(struct daemon *daemon)
 		.on_conn_gone = call_on_conn_gone,
 		.on_hello = hdef_on_hello,
 		.on_host_gone = hdef_forget,
+		.on_log = tasklog_on_log,
 		.on_sweep = call_sweep,
 	};
 	return 0;
@@ -40,6 +43,7 @@ void api_close(struct daemon *daemon)
 	if (api == NULL)
 		return;
 	call_sweep(daemon);
+	tasklog_close(api);
 	for (size_t i = 0; i < daemon->settings->n_handlers; i++)
 		hdef_done(&api->hdefs[i]);
 	free(api->hdefs);

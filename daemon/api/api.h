@@ -11,8 +11,9 @@ struct daemon;
 struct hdef;
 
 struct api {
-	struct hdef *hdefs;    /* owns: one for each settings->handlers */
-	struct call_list dead; /* freed by the turn's sweep */
+	TAILQ_HEAD(, follow) follows; /* owns: tasklog's */
+	struct hdef *hdefs;           /* owns: one for each settings->handlers */
+	struct call_list dead;        /* freed by the turn's sweep */
 };
 
 int api_open(struct daemon *daemon) MUST_CHECK; /* -ENOMEM */

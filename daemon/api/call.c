@@ -195,6 +195,11 @@ void call_refuse_permission(struct call *call)
 	call_refuse(call, METHOD_SERVICE ".PermissionDenied", json_object());
 }
 
+void call_refuse_expected_more(struct call *call)
+{
+	call_refuse(call, METHOD_SERVICE ".ExpectedMore", json_object());
+}
+
 void call_refuse_stopping(struct call *call)
 {
 	static const char *const modes[] = {[STOP_RUNNING] = "",

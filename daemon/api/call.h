@@ -54,6 +54,8 @@ void call_reply_text(struct call *call, struct view params);
 /* The errors of org.varlink.service. */
 void call_refuse_parameter(struct call *call, const char *parameter, const char *reason);
 void call_refuse_permission(struct call *call);
+/* For methods that only stream. */
+void call_refuse_expected_more(struct call *call);
 void call_refuse_service(
 	struct call *call, const char *error, const char *field, const char *value);
 /* ShuttingDown, with the mode of the stop that goes on. */

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/config.h"
+#include "api/events.h"
 #include "api/method.h"
 #include "api/tojson.h"
 
@@ -87,14 +89,14 @@ static int write_service_errors(struct buf *out)
 }
 
 static const struct {
-	const char *interface, *head, *types;
+	const char *interface, *head, *types, *more_types, *last_types;
 	int (*write_errors)(struct buf *out);
 } interfaces[] = {
 	{METHOD_INTERFACE,
 		"# Pools with a bounded number of workers: post tasks, watch them, size the "
 		"pools.\n",
-		tojson_types, write_workpool_errors},
-	{METHOD_SERVICE, "# The Varlink service interface.\n", "", write_service_errors},
+		tojson_types, events_types, config_types, write_workpool_errors},
+	{METHOD_SERVICE, "# The Varlink service interface.\n", "", "", "", write_service_errors},
 };
 
 int idl_write(const char *interface, struct buf *out)
@@ -104,8 +106,8 @@ int idl_write(const char *interface, struct buf *out)
 
 		if (strcmp(interfaces[i].interface, interface) != 0)
 			continue;
-		r = buf_printf(out, "%sinterface %s\n\n%s", interfaces[i].head, interface,
-			interfaces[i].types);
+		r = buf_printf(out, "%sinterface %s\n\n%s%s%s", interfaces[i].head, interface,
+			interfaces[i].last_types, interfaces[i].more_types, interfaces[i].types);
 		for (size_t k = 0; r == 0 && k < method_n_rows; k++)
 			if (strcmp(method_rows[k]->interface, interface) == 0)
 				r = write_method(out, method_rows[k]);

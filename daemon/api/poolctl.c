@@ -45,20 +45,29 @@ static void pool_run_each(struct call *call, void (*act)(struct pool *pool, uint
 
 static void pool_pause(struct pool *pool, uint64_t now_us)
 {
-	IGNORE(pool_serve(pool, now_us)); /* without memory they wait */
+	(void)now_us;
+	if (!pool->paused)
+		board_notice(pool->board, &(struct notice){.kind = NOTICE_PAUSED, .pool = pool});
 	pool->paused = true;
 }
 
 static void pool_resume(struct pool *pool, uint64_t now_us)
 {
 	(void)now_us;
+	if (pool->paused)
+		board_notice(pool->board, &(struct notice){.kind = NOTICE_RESUMED, .pool = pool});
 	pool->paused = false;
 }
 
 static void pool_reset_marks(struct pool *pool, uint64_t now_us)
 {
+	struct board *board = pool->board;
+
 	(void)now_us;
 	stats_reset_marks(&pool->stats, pool->count[TASK_QUEUED], pool->count[TASK_ACTIVE]);
+	for (size_t i = 0; i < board->settings->n_handlers; i++)
+		if (board->handlers[i].pool == pool && board->handlers[i].times != NULL)
+			times_clear(board->handlers[i].times);
 }
 
 static void pause_run(struct call *call)
@@ -108,7 +117,7 @@ const struct method method_reset_marks = {
 	METHOD_PARAMS(pool_params, pool_values),
 	.reply = "",
 	.text = "High-water marks start again at the present numbers, time histograms with "
-		"nothing.",
+		"nothing: the pool's and those of the handlers whose own pool it is.",
 	.run = reset_marks_run,
 };
 
@@ -158,7 +167,6 @@ static void resize_run(struct call *call)
 		call_refuse_parameter(call, "workers", "required, or capacity is");
 		return;
 	}
-	IGNORE(pool_serve(pool, call->conn->daemon->now_us)); /* without memory they wait */
 	workers = pool->slots.workers;
 	capacity = pool->capacity;
 	if (values->workers != NOT_GIVEN && pool_resize(pool, (uint32_t)values->workers) < 0) {
@@ -167,6 +175,9 @@ static void resize_run(struct call *call)
 	}
 	if (values->capacity != NOT_GIVEN)
 		pool->capacity = (uint64_t)values->capacity;
+	board_notice(pool->board,
+		&(struct notice){
+			.kind = NOTICE_RESIZED, .pool = pool, .number = pool->slots.workers});
 	call_reply(call, json_pack("{s:s, s:I, s:I, s:I, s:I}", "pool", values->pool,
 				 "workers_before", (json_int_t)workers, "workers",
 				 (json_int_t)pool->slots.workers, "capacity_before",

@@ -1,5 +1,6 @@
 /*
- * post: a task comes in. The answer leaves when the commit has written it down; with `wait` when it has ended.
+ * post: a task comes in. The answer leaves when the commit has written it down; with `wait` when it has ended. A post whose
+ * unique key is taken joins that task; one that finds the queue full may wait for room, and leaves again with its last client.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,18 +11,29 @@
 #include "api/tojson.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "core/explain.h"
 
-#define TIMEOUT_MAX_MS INT64_C(31536000000) /* a year */
-#define NO_TIMEOUT     (-1)                 /* not given */
+#define YEAR_MS     INT64_C(31536000000)
+#define DELAY_MAX   INT64_C(2592000000) /* 30 days */
+#define ROOM_MAX    INT64_C(86400000)   /* a day */
+#define RETRIES_MAX 1000
+#define UNIQUE_MAX  256
+#define NOT_GIVEN   (-1)
 
 struct post_values {
-	const char *handler, *pool, *name;
+	const char *handler, *pool, *name, *unique;
 	json_t *args;
-	int64_t timeout_ms;
+	int64_t priority, delay_ms, expires_ms, retries, timeout_ms, wait_room_ms;
 	bool wait;
+	bool joins;
+	struct task *task; /* borrows: what the call waits for, as long as it does; else NULL */
 };
 
-static const struct post_values post_defaults = {.timeout_ms = NO_TIMEOUT};
+static const struct post_values post_defaults = {.priority = NOT_GIVEN,
+	.expires_ms = NOT_GIVEN,
+	.retries = NOT_GIVEN,
+	.timeout_ms = NOT_GIVEN,
+	.wait_room_ms = NOT_GIVEN};
 
 static const struct param post_params[] = {
 	{.name = "handler",
@@ -47,12 +59,53 @@ static const struct param post_params[] = {
 		.min = 1,
 		.max = 128,
 		.text = "for people"},
+	{.name = "priority",
+		.type = PARAM_INT,
+		METHOD_FIELD(post_values, priority),
+		.min = 0,
+		.max = TASK_PRIORITIES - 1,
+		.text = "0 is first; the handler's own if not given"},
+	{.name = "delay_ms",
+		.type = PARAM_INT,
+		METHOD_FIELD(post_values, delay_ms),
+		.min = 0,
+		.max = DELAY_MAX,
+		.text = "not to be started before; none if not given"},
+	{.name = "expires_ms",
+		.type = PARAM_INT,
+		METHOD_FIELD(post_values, expires_ms),
+		.min = 0,
+		.max = YEAR_MS,
+		.text = "it expires if no worker had it by then, 0: never; the handler's own, "
+			"behind the "
+			"delay, if not given"},
+	{.name = "retries",
+		.type = PARAM_INT,
+		METHOD_FIELD(post_values, retries),
+		.min = 0,
+		.max = RETRIES_MAX,
+		.text = "attempts that may fail and are tried again; the handler's own if not "
+			"given"},
 	{.name = "timeout_ms",
 		.type = PARAM_INT,
 		METHOD_FIELD(post_values, timeout_ms),
 		.min = 0,
-		.max = TIMEOUT_MAX_MS,
-		.text = "time limit from its start, 0: none; the handler's own if not given"},
+		.max = YEAR_MS,
+		.text = "time limit of each attempt, 0: none; the handler's own if not given"},
+	{.name = "unique",
+		.type = PARAM_STRING,
+		METHOD_FIELD(post_values, unique),
+		.min = 1,
+		.max = UNIQUE_MAX,
+		.text = "a key that only one of the caller's tasks for this handler has until it "
+			"ends"},
+	{.name = "wait_room_ms",
+		.type = PARAM_INT,
+		METHOD_FIELD(post_values, wait_room_ms),
+		.min = 0,
+		.max = ROOM_MAX,
+		.text = "how long it waits for room, 0: not at all; as the pool's on_full says if "
+			"not given"},
 	{.name = "wait",
 		.type = PARAM_BOOL,
 		METHOD_FIELD(post_values, wait),
@@ -61,25 +114,45 @@ static const struct param post_params[] = {
 
 static void post_answer_task(struct call *call, const struct task *task)
 {
+	const struct post_values *values = call->values;
 	json_t *json = tojson_task(task, call->conn->daemon->now_us, tojson_may_see(call, task));
 	char id[TASK_ID_SIZE];
 
 	call_reply(call,
 		json != NULL
-			? json_pack("{s:s, s:s, s:o}", "id", tojson_id_text(task->id, id), "state",
-				  task_state_name((enum task_state)task->state), "task", json)
+			? json_pack("{s:s, s:s, s:o*, s:o}", "id", tojson_id_text(task->id, id),
+				  "state", task_state_name((enum task_state)task->state), "joined",
+				  values->joins ? json_true() : NULL, "task", json)
 			: NULL);
 }
 
 static void post_answer_id(struct call *call, const struct task *task)
 {
-	char text[64], *at = stpcpy(text, "{\"id\":\"");
+	const struct post_values *values = call->values;
+	/* What is not written down is not told: a task that was joined may have gone on since. */
+	enum task_state state = (enum task_state)(task->dirty ? task->saved : task->state);
+	char text[96], *at = stpcpy(text, "{\"id\":\"");
 
 	at += str_from_u64(task->id, at);
 	at = stpcpy(at, "\",\"state\":\"");
-	at = stpcpy(at, task_state_name((enum task_state)task->state));
-	at = stpcpy(at, "\"}");
+	at = stpcpy(at, task_state_name(state));
+	at = stpcpy(at, values->joins ? "\",\"joined\":true}" : "\"}");
 	call_reply_text(call, (struct view){text, (size_t)(at - text)});
+}
+
+static void post_refuse(struct call *call, const struct pool *pool, int error)
+{
+	const struct daemon *daemon = call->conn->daemon;
+
+	if (error == -EAGAIN)
+		call_refuse_at_capacity(call, pool->settings->name, pool_waiting(pool),
+			pool->capacity, explain_room_us(pool, daemon->now_us) / US_PER_MS);
+	else if (error == -ESHUTDOWN && daemon->board->stop == STOP_RUNNING)
+		call_refuse_no_such_pool(call, pool->settings->name); /* it leaves */
+	else if (error == -ESHUTDOWN)
+		call_refuse_stopping(call);
+	else
+		call_refuse_internal(call, strerror(-error));
 }
 
 static void post_on_change(struct watch *watch, struct task *task, int error)
@@ -87,12 +160,44 @@ static void post_on_change(struct watch *watch, struct task *task, int error)
 	struct call *call = container_of(watch, struct call, watch);
 	const struct post_values *values = call->values;
 
-	if (error < 0)
+	if (error < 0 && task->refusal < 0) /* it waited for room in vain */
+		post_refuse(call, task->pool, task->refusal);
+	else if (error < 0)
 		call_refuse_store(call, error);
 	else if (!values->wait)
 		post_answer_id(call, task);
 	else if (task_is_ended(task))
 		post_answer_task(call, task);
+}
+
+/* The end of the turn in which the key was found taken: what has it is written down now, or is gone again. */
+static void post_on_settled(struct watch *watch, struct task *none, int error)
+{
+	struct call *call = container_of(watch, struct call, watch);
+	const struct post_values *values = call->values;
+	const struct task *task = values->task;
+	char id[TASK_ID_SIZE];
+	bool was_undone = error < 0 && !task->dirty && !task->in_room &&
+			  (task->state == TASK_NEW || task_is_ended(task));
+
+	(void)none;
+	if (was_undone)
+		call_refuse_store(call, error);
+	else if (values->joins)
+		post_answer_id(call, task);
+	else
+		call_refuse_duplicate(call, task->in_room ? NULL : tojson_id_text(task->id, id));
+}
+
+/* A call ends that may have been the last one to wait for a post that waits for room. */
+static void post_done(struct call *call)
+{
+	struct post_values *values = call->values;
+	struct task *task = values->task;
+
+	values->task = NULL;
+	if (task != NULL && task->in_room && watch_list_is_empty(&task->watches))
+		board_leave_room(call->conn->daemon->board, task);
 }
 
 /* The handler's index, after all that can be wrong with it for this caller; -1: the call was refused. */
@@ -127,26 +232,29 @@ static ssize_t post_find_handler(struct call *call)
 	return (ssize_t)i;
 }
 
-static void post_refuse(struct call *call, const struct pool *pool, int error)
+/* The key is taken: the call joins the task that has it, or is told so. */
+static void post_join(struct call *call, struct task *task)
 {
-	if (error == -EAGAIN)
-		call_refuse_at_capacity(
-			call, pool->settings->name, pool_waiting(pool), pool->capacity);
-	else if (error == -ESHUTDOWN)
-		call_refuse_stopping(call);
-	else
-		call_refuse_internal(call, strerror(-error));
+	struct board *board = call->conn->daemon->board;
+	struct post_values *values = call->values;
+	bool is_told_by_task;
+
+	values->joins = task->handler->settings->unique == UNIQUE_JOIN;
+	/* A task that is not written down yet tells when it is; another one may have no news for long. */
+	is_told_by_task = values->joins && (values->wait || task->saved == TASK_NEW);
+	call->watch.fire = is_told_by_task ? post_on_change : post_on_settled;
+	watch_add(is_told_by_task ? &task->watches : &board->settled, &call->watch);
 }
 
 /* Takes the task in; what was acknowledged hangs on its watch from here on. */
 static void post_take(struct call *call, struct post *post)
 {
 	struct daemon *daemon = call->conn->daemon;
-	const struct post_values *values = call->values;
+	struct post_values *values = call->values;
 	struct task *task;
 	int r = board_post(daemon->board, post, daemon->now_us, &task);
 
-	if (r < 0) {
+	if (r < 0 && r != -EEXIST) {
 		post_refuse(call, post->pool, r);
 		return;
 	}
@@ -155,10 +263,50 @@ static void post_take(struct call *call, struct post *post)
 		return;
 	}
 	call_drop_params(call); /* the task has its own copy: a call that waits holds no tree */
-	call->watch.fire = post_on_change;
-	watch_add(&task->watches, &call->watch);
-	if (values->wait)
+	values->task = task;
+	if (r == -EEXIST) {
+		post_join(call, task);
+	} else {
+		call->watch.fire = post_on_change;
+		watch_add(&task->watches, &call->watch);
+	}
+	if (call->watch.fire == post_on_change && (values->wait || task->in_room))
 		call_hold(call);
+}
+
+static uint64_t given_or(int64_t given, uint64_t otherwise)
+{
+	return given == NOT_GIVEN ? otherwise : (uint64_t)given;
+}
+
+static uint64_t given_ms_or(int64_t given_ms, uint64_t otherwise_us)
+{
+	return given_ms == NOT_GIVEN ? otherwise_us : (uint64_t)given_ms * US_PER_MS;
+}
+
+/* What the post says, and for the rest what its handler and pool say. */
+static void post_fill(const struct call *call, struct post *post)
+{
+	const struct daemon *daemon = call->conn->daemon;
+	const struct post_values *values = call->values;
+	const struct settings_handler *handler = post->handler->settings;
+	const struct settings_pool *pool = post->pool->settings;
+	uint64_t delay_us = (uint64_t)values->delay_ms * US_PER_MS;
+	uint64_t expires_us = handler->expires_us > 0 ? delay_us + handler->expires_us : 0;
+
+	post->name = view_of(values->name);
+	post->unique = view_of(values->unique);
+	post->priority = (uint8_t)given_or(values->priority, handler->priority);
+	post->retries = (uint32_t)given_or(values->retries, handler->retries);
+	post->delay_us = delay_us;
+	post->expiry_us = given_ms_or(values->expires_ms, expires_us);
+	post->timeout_us = given_ms_or(values->timeout_ms, handler->timeout_us);
+	post->room_us = given_ms_or(
+		values->wait_room_ms, pool->on_full == ON_FULL_WAIT ? pool->wait_max_us : 0);
+	if (call->msg.oneway)
+		post->room_us = 0; /* nobody would hold it back, nor take it back */
+	post->owner_uid = call->conn->peer.uid;
+	post->wall_us = daemon->now_us + daemon->wall_offset_us;
 }
 
 static void post_run(struct call *call)
@@ -166,23 +314,23 @@ static void post_run(struct call *call)
 	struct daemon *daemon = call->conn->daemon;
 	const struct post_values *values = call->values;
 	ssize_t i = post_find_handler(call);
-	struct post post = {.name = view_of(values->name),
-		.owner_uid = call->conn->peer.uid,
-		.wall_us = daemon->now_us + daemon->wall_offset_us};
+	struct post post = {0};
 	struct buf args;
 
 	if (i < 0)
 		return;
 	post.handler = &daemon->board->handlers[i];
-	post.timeout_us = values->timeout_ms == NO_TIMEOUT
-				  ? post.handler->settings->timeout_us
-				  : (uint64_t)values->timeout_ms * US_PER_MS;
 	post.pool = values->pool != NULL ? board_find_pool(daemon->board, values->pool)
 					 : post.handler->pool;
 	if (post.pool == NULL) {
 		call_refuse_no_such_pool(call, values->pool);
 		return;
 	}
+	if (values->expires_ms > 0 && values->expires_ms <= values->delay_ms) {
+		call_refuse_parameter(call, "expires_ms", "0, or more than delay_ms");
+		return;
+	}
+	post_fill(call, &post);
 	buf_init(&args, post.handler->settings->max_args_bytes);
 	if (values->args != NULL && json_write(values->args, &args) < 0) {
 		call_refuse_parameter(call, "args", "longer than the handler's max_args");
@@ -199,8 +347,10 @@ const struct method method_post = {
 	.role = ROLE_POST,
 	METHOD_PARAMS(post_params, post_values),
 	.defaults = &post_defaults,
-	.reply = "id: string, state: TaskState, task: ?Task",
+	.reply = "id: string, state: TaskState, joined: ?bool, task: ?Task",
 	.text = "Queues a task. The answer means that it is queued; with `wait` the answer comes "
-		"when it has ended.",
+		"when it has ended. joined: another task has the unique key, and this answer is "
+		"its.",
 	.run = post_run,
+	.done = post_done,
 };

@@ -29,21 +29,45 @@ static const struct param stats_params[] = {
 		.text = "with more: the time between two answers, 1000 if not given"},
 };
 
-static json_t *stats_answer(struct call *call)
+static json_t *stats_pools(const struct daemon *daemon, const char *name)
 {
-	const struct daemon *daemon = call->conn->daemon;
-	const struct stats_values *values = call->values;
-	json_t *pools = json_array(), *json;
+	json_t *pools = json_array();
 	const struct pool *pool;
 
 	TAILQ_FOREACH (pool, &daemon->board->pools, link)
-		if ((values->pool == NULL || strcmp(values->pool, pool->settings->name) == 0) &&
+		if ((name == NULL || strcmp(name, pool->settings->name) == 0) &&
+			!(pool->leaving && pool_unfinished(pool) == 0) && /* it has left */
 			json_array_append_new(pools, tojson_pool(daemon, pool)) < 0) {
 			json_decref(pools);
 			return NULL;
 		}
-	json = tojson_daemon(call);
-	return json_pack("{s:o, s:o}", "daemon", json, "pools", pools);
+	return pools;
+}
+
+static json_t *stats_resources(const struct daemon *daemon)
+{
+	json_t *resources = json_array();
+
+	for (size_t i = 0; i < daemon->settings->n_resources; i++)
+		if (json_array_append_new(
+			    resources, tojson_resource(daemon, &daemon->board->resources[i])) < 0) {
+			json_decref(resources);
+			return NULL;
+		}
+	return resources;
+}
+
+static json_t *stats_answer(struct call *call)
+{
+	const struct daemon *daemon = call->conn->daemon;
+	const struct stats_values *values = call->values;
+	json_t *object = json_object();
+	int failed = object == NULL;
+
+	tojson_put(object, "daemon", tojson_daemon(call), &failed);
+	tojson_put(object, "pools", stats_pools(daemon, values->pool), &failed);
+	tojson_put(object, "resources", stats_resources(daemon), &failed);
+	return tojson_finish(object, failed);
 }
 
 static void stats_on_settled(struct watch *watch, struct task *task, int error)
@@ -99,8 +123,10 @@ const struct method method_stats = {
 	.flags = METHOD_READS | METHOD_STREAMS,
 	METHOD_PARAMS(stats_params, stats_values),
 	.defaults = &stats_defaults,
-	.reply = "daemon: Daemon, pools: []Pool",
-	.text = "The live numbers of all pools or one. With more, again every interval.",
+	.reply = "daemon: Daemon, pools: []Pool, resources: []Resource",
+	.text = "The live numbers of all pools or one, and of all resources. With more, again "
+		"every "
+		"interval.",
 	.run = stats_run,
 };
 

@@ -71,11 +71,15 @@ static void sift_down(struct heap *heap, size_t i, struct heap_node *node)
 	place(heap, i, node);
 }
 
-static int grow(struct heap *heap)
+int heap_reserve(struct heap *heap, size_t n)
 {
-	/* Doubled: an insert costs O(1) copies on average. */
-	size_t cap = heap->cap ? heap->cap * 2 : HEAP_CAP_MIN;
+	size_t cap = heap->cap ? heap->cap : HEAP_CAP_MIN;
 
+	if (n <= heap->cap)
+		return 0;
+	/* Doubled: an insert costs O(1) copies on average. */
+	while (cap < n)
+		cap *= 2;
 	/* reallocarray(3) sees the overflow of the product. */
 	struct heap_node **nodes = reallocarray(heap->nodes, cap, sizeof(*nodes));
 	if (!nodes)
@@ -88,11 +92,9 @@ static int grow(struct heap *heap)
 int heap_insert(struct heap *heap, struct heap_node *node, uint64_t key, uint64_t seq)
 {
 	assert(!heap_is_member(node));
-	if (heap->len == heap->cap) {
-		int r = grow(heap);
-		if (r < 0)
-			return r;
-	}
+	int r = heap_reserve(heap, heap->len + 1);
+	if (r < 0)
+		return r;
 	node->key = key;
 	node->seq = seq;
 	sift_up(heap, heap->len++, node);

@@ -25,6 +25,8 @@ struct heap {
 
 void heap_init(struct heap *heap);
 void heap_done(struct heap *heap); /* the nodes stay their owners' */
+/* Room for n nodes: as long as there are no more, heap_insert() cannot fail. -ENOMEM. */
+int heap_reserve(struct heap *heap, size_t n) MUST_CHECK;
 /* -ENOMEM. The node must be in no heap. */
 int heap_insert(struct heap *heap, struct heap_node *node, uint64_t key, uint64_t seq) MUST_CHECK;
 /* Does nothing if the node is in no heap. */

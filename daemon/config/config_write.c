@@ -73,7 +73,8 @@ static int write_comment(const char *text, struct buf *out)
 	return r == 0 ? buf_append(out, "\n", 1) : r;
 }
 
-/* "Value: a number from 1 to 65536; counts connections; default 1024." and a NUL. */
+/* "Value: a number from 1 to 65536; counts connections; default 1024; needs a restart." and a NUL.
+ */
 static int write_facts(const struct config_key *key, struct buf *out)
 {
 	int r = buf_printf(out, "Value: ");
@@ -85,6 +86,8 @@ static int write_facts(const struct config_key *key, struct buf *out)
 	if (r == 0)
 		r = *key->initial != '\0' ? buf_printf(out, "; default %s", key->initial)
 					  : buf_printf(out, "; no default");
+	if (r == 0 && (key->flags & CONFIG_LIVE) == 0)
+		r = buf_printf(out, "; needs a restart");
 	if (r == 0)
 		r = buf_append(out, ".", 1);
 	return r == 0 ? buf_append(out, "", 1) : r;
@@ -203,7 +206,9 @@ int config_write_shipped(struct buf *out)
 	static const char head[] =
 		"workpoold.conf: see workpoold.conf(5). Every key stands here, commented out, with "
 		"its default, or with an example where it has none. The daemon reads it when it "
-		"starts. Files conf.d/*.conf beside this one are read after it, in the order of "
+		"starts and at every wpctl reload, which leaves keys as they were whose "
+		"description says that they need a restart. Files conf.d/*.conf beside this one "
+		"are read after it, in the order of "
 		"their names; a later value wins. A comment needs a line of its own. To check: "
 		"workpoold -c FILE --check-config";
 	int r = write_comment(head, out);

@@ -1,5 +1,6 @@
 /*
- * board: see board.h. What happens to tasks; settle.c has what the commit does to them.
+ * board: see board.h. Its making, what stops it, and what leaves it; post.c has how tasks come in, finish.c how they end,
+ * settle.c what the commit does to them.
  */
 #include "core/board.h"
 
@@ -7,18 +8,10 @@
 #include <errno.h>
 #include <string.h>
 
-/* What an end that a host reports means for the task. */
-static const struct {
-	enum task_event event;
-	const char *reason; /* when the host named none */
-} outcomes[RESULT_OUTCOMES] = {
-	[RESULT_OK] = {EV_OK, ""},
-	[RESULT_FAILED] = {EV_FAIL, "failed"},
-	[RESULT_CANCELLED] = {EV_CANCEL, "cancelled"},
-	[RESULT_CRASHED] = {EV_FAIL, "crashed"},
-};
-
-static void board_on_limit(struct deadline *limit, uint64_t now_us);
+#include "core/finish.h"
+#include "core/reload.h"
+#include "core/timer.h"
+#include "core/unique.h"
 
 static void board_on_age(struct deadline *retention, uint64_t now_us)
 {
@@ -27,9 +20,70 @@ static void board_on_age(struct deadline *retention, uint64_t now_us)
 	(void)now_us;
 }
 
+static int board_open_pools(struct board *board, uint32_t cores)
+{
+	const struct settings *settings = board->settings;
+
+	for (size_t i = 0; i < settings->n_pools; i++) {
+		const struct settings_pool *row = &settings->pools[i];
+		struct pool *pool;
+		int r = pool_new(board, row, settings_workers(row->workers, cores), &pool);
+
+		if (r < 0)
+			return r;
+		TAILQ_INSERT_TAIL(&board->pools, pool, link);
+	}
+	return 0;
+}
+
+/* What the tasks of a handler take units of. */
+static void handler_claim(struct handler *handler, struct resource *resource, bool is_weighted)
+{
+	assert(handler->n_claims < HANDLER_CLAIMS_MAX);
+	handler->claims[handler->n_claims++] = (struct claim){resource, is_weighted};
+}
+
+static void board_open_handler(struct board *board, size_t i)
+{
+	const struct settings_handler *settings = &board->settings->handlers[i];
+	struct handler *handler = &board->handlers[i];
+
+	handler->settings = settings;
+	handler->index = i;
+	handler->pool = board_find_pool(board, settings->pool);
+	resource_init(&handler->own, board, settings->name, RESOURCE_HANDLER);
+	handler_claim(handler, &board->total, false);
+	handler_claim(handler, &handler->own, false);
+	for (size_t j = 0; j < settings->n_resources; j++)
+		handler_claim(handler, &board->resources[settings->resource_at[j]], true);
+}
+
+static int board_open(struct board *board, uint32_t cores)
+{
+	const struct settings *settings = board->settings;
+	int r = board_open_pools(board, cores);
+
+	board->handlers = calloc(settings->n_handlers, sizeof *board->handlers);
+	board->resources = calloc(
+		settings->n_resources + 1, sizeof *board->resources); /* + 1: never nothing */
+	if (board->handlers == NULL || board->resources == NULL)
+		r = -ENOMEM;
+	if (r < 0)
+		return r;
+	resource_init(&board->total, board, "", RESOURCE_DAEMON);
+	for (size_t i = 0; i < settings->n_resources; i++)
+		resource_init(
+			&board->resources[i], board, settings->resources[i].name, RESOURCE_NAMED);
+	for (size_t i = 0; i < settings->n_handlers; i++)
+		board_open_handler(board, i);
+	reload_set_limits(board);
+	return 0;
+}
+
 int board_new(const struct settings *settings, uint32_t cores, struct board **ret_board)
 {
 	struct board *board = calloc(1, sizeof *board);
+	int r;
 
 	if (board == NULL)
 		return -ENOMEM;
@@ -39,31 +93,19 @@ int board_new(const struct settings *settings, uint32_t cores, struct board **re
 	TAILQ_INIT(&board->dirty);
 	TAILQ_INIT(&board->starts);
 	TAILQ_INIT(&board->asks);
+	TAILQ_INIT(&board->stuck);
 	TAILQ_INIT(&board->ended);
+	TAILQ_INIT(&board->refused);
 	TAILQ_INIT(&board->dead);
 	idmap_init(&board->by_id);
 	deadlines_init(&board->deadlines);
 	deadline_init(&board->retention, board_on_age);
 	watch_list_init(&board->settled);
-	for (size_t i = 0; i < settings->n_pools; i++) {
-		const struct settings_pool *row = &settings->pools[i];
-		struct pool *pool;
-		int r = pool_new(board, row, settings_workers(row->workers, cores), &pool);
-
-		if (r < 0) {
-			board_free(board);
-			return r;
-		}
-		TAILQ_INSERT_TAIL(&board->pools, pool, link);
-	}
-	board->handlers = calloc(settings->n_handlers, sizeof *board->handlers);
-	if (board->handlers == NULL) {
+	watch_list_init(&board->changed);
+	r = board_open(board, cores);
+	if (r < 0) {
 		board_free(board);
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < settings->n_handlers; i++) {
-		board->handlers[i].settings = &settings->handlers[i];
-		board->handlers[i].pool = board_find_pool(board, settings->handlers[i].pool);
+		return r;
 	}
 	*ret_board = board;
 	return 0;
@@ -77,16 +119,24 @@ void board_free(struct board *board)
 	if (board == NULL)
 		return;
 	board_sweep(board);
-	deadlines_done(&board->deadlines); /* before the tasks: it takes their limits out */
+	deadlines_done(&board->deadlines); /* before the tasks: it takes their timers out */
+	unique_done(board);
 	TAILQ_FOREACH_SAFE (task, &board->tasks, in_all, next_task)
+		task_free(task);
+	TAILQ_FOREACH_SAFE (task, &board->refused, in_place, next_task)
 		task_free(task);
 	TAILQ_FOREACH_SAFE (pool, &board->pools, link, next_pool)
 		pool_free(pool);
 	watch_list_done(&board->settled);
+	watch_list_done(&board->changed);
 	idmap_done(&board->by_id);
+	for (size_t i = 0; board->handlers != NULL && i < board->settings->n_handlers; i++)
+		free(board->handlers[i].times);
 	free(board->handlers);
+	free(board->resources);
 	free(board);
 }
+
 struct pool *board_find_pool(const struct board *board, const char *name)
 {
 	struct pool *pool;
@@ -110,191 +160,49 @@ struct task *board_find_task(const struct board *board, uint64_t id)
 	return id != 0 ? idmap_find(&board->by_id, id) : NULL;
 }
 
-int board_post(
-	struct board *board, const struct post *post, uint64_t now_us, struct task **ret_task)
-{
-	struct task *task;
-	int r;
-
-	if (board->stop != STOP_RUNNING) {
-		post->pool->stats.counters.refused++;
-		return -ESHUTDOWN;
-	}
-	if (!pool_has_room(
-		    post->pool)) { /* before anything is allocated: refusing must cost little */
-		post->pool->stats.counters.refused++;
-		return -EAGAIN;
-	}
-	task = task_new(board->last_id + 1, post->name, post->args);
-	if (task == NULL)
-		return -ENOMEM;
-	task->pool = post->pool;
-	task->handler = post->handler;
-	task->owner_uid = post->owner_uid;
-	task->timeout_us = post->timeout_us;
-	task->posted_us = now_us;
-	task->posted_wall_us = post->wall_us;
-	deadline_init(&task->limit, board_on_limit);
-	r = idmap_add(&board->by_id, task->id, task);
-	if (r == 0) {
-		r = pool_admit(post->pool, task);
-		if (r < 0)
-			(void)idmap_remove(&board->by_id, task->id); /* it is there: just added */
-	}
-	if (r < 0) {
-		task_free(task);
-		return r;
-	}
-	board->last_id = task->id;
-	TAILQ_INSERT_TAIL(&board->tasks, task, in_all);
-	*ret_task = task;
-	return 0;
-}
-
-/* Has the worker of an active task asked to end it, once: with this turn's flush, or right behind the task's hand-over. */
-static void board_ask(struct board *board, struct task *task)
+void board_ask(struct board *board, struct task *task, uint64_t now_us)
 {
 	if (task->asked)
 		return;
 	task->asked = true;
+	task->asked_us = now_us;
+	timer_arm(task);
 	if (!task->unsent) {
 		task->on_asks = true;
 		TAILQ_INSERT_TAIL(&board->asks, task, in_place);
 	}
 }
 
-static void board_on_limit(struct deadline *limit, uint64_t now_us)
+void board_stuck(struct board *board, struct task *task, uint64_t now_us)
 {
-	struct task *task = container_of(limit, struct task, limit);
-
-	(void)now_us;
-	task->overdue = true;
-	board_ask(task->pool->board, task);
-}
-
-static struct task_end *board_make_end(struct view reason, struct view result)
-{
-	struct task_end *end = malloc(sizeof *end + result.len);
-	size_t len = reason.len < TASK_REASON_SIZE ? reason.len : TASK_REASON_SIZE - 1;
-
-	if (end == NULL)
-		return NULL;
-	if (len > 0)
-		memcpy(end->reason, reason.data, len);
-	end->reason[len] = '\0';
-	end->result_len = result.len;
-	if (result.len > 0)
-		memcpy(end->result, result.data, result.len);
-	return end;
-}
-
-/* A task that waits or runs ends, with whatever it holds. */
-static int board_end(struct board *board, struct task *task, enum task_event event,
-	struct view reason, struct view result, uint64_t now_us)
-{
-	struct pool *pool = task->pool;
-	struct task_end *end = board_make_end(reason, result);
-	int r = end != NULL ? 0 : -ENOMEM, step;
-
-	if (task->state == TASK_ACTIVE) {
-		if (task->unsent && !task->dirty) /* settled, but not handed over yet */
-			TAILQ_REMOVE(&board->starts, task, in_place);
-		pool_release(pool, task);
-		stats_done(&pool->stats, task->posted_us, task->started_us, now_us);
-		if (task->on_asks)
-			TAILQ_REMOVE(&board->asks, task, in_place);
-		task->on_asks = false;
-	} else if (task->state == TASK_QUEUED) {
-		queue_remove(&pool->queue, task);
+	if (task->unsent || task->on_asks) { /* nobody could have heard of it yet: once more */
+		task->asked_us = now_us;
+		timer_arm(task);
+		return;
 	}
-	task->end = end;
-	task->ended_us = now_us;
-	if (r < 0 && event == EV_OK)
-		event = EV_FAIL;
-	step = task_step(task, event);
-	assert(step == 0); /* whoever waits or runs can end */
-	(void)step;        /* with NDEBUG */
-	return r;
-}
-
-int board_finish(struct board *board, uint64_t id, uint32_t attempt, const struct result *result,
-	uint64_t now_us)
-{
-	struct task *task = board_find_task(board, id);
-	struct view reason = result->reason;
-	enum task_event event;
-
-	if (task == NULL)
-		return -ENOENT;
-	if (task->state != TASK_ACTIVE || task->attempt != attempt) {
-		task->pool->stats.counters.stale++;
-		return -ENOENT;
-	}
-	if (result->outcome >= RESULT_OUTCOMES ||
-		(task->unsent && result->outcome != RESULT_CRASHED))
-		return -EPROTO;
-	event = outcomes[result->outcome].event;
-	if (reason.len == 0 || event == EV_OK)
-		reason = view_of(outcomes[result->outcome].reason);
-	if (result->outcome == RESULT_CRASHED)
-		task->pool->stats.counters.crashed++;
-	else if (event != EV_OK && task->overdue) {
-		event = EV_FAIL;
-		reason = view_of("timeout");
-		task->pool->stats.counters.timed_out++;
-	} else if (event == EV_CANCEL && task->stopped)
-		reason = view_of("shutdown");
-	return board_end(board, task, event, reason, result->result, now_us);
-}
-
-uint32_t board_host_gone(struct board *board, struct pool *pool, void *host, uint64_t now_us)
-{
-	const struct result crashed = {.outcome = RESULT_CRASHED,
-		.result = VIEW_LIT("{\"error\":\"the host process of the pool died while the task "
-				   "was in it\"}")};
-	struct slot *slot;
-	uint32_t n = 0;
-
-	slots_down(&pool->slots, host);
-	while ((slot = slots_busy_of(&pool->slots, host)) != NULL) {
-		struct task *task = slot->task;
-
-		IGNORE(board_finish(board, task->id, task->attempt, &crashed,
-			now_us)); /* it ends even without memory for why */
-		n++;
-	}
-	return n;
-}
-
-/* Ends all that waits in a pool: it will not be handed out any more. */
-static void board_cancel_queued(struct board *board, struct pool *pool, uint64_t now_us)
-{
-	struct task *task;
-
-	while ((task = queue_first(&pool->queue)) != NULL)
-		IGNORE(board_end(board, task, EV_CANCEL,
-			VIEW_LIT("shutdown"), /* it ends even without memory for why */
-			VIEW_LIT("{\"error\":\"the daemon stopped before a worker was free\"}"),
-			now_us));
+	task->stuck = task->on_stuck = true;
+	TAILQ_INSERT_TAIL(&board->stuck, task, in_place);
 }
 
 void board_stop(struct board *board, enum stop_state stop, uint64_t now_us)
 {
 	struct pool *pool;
+	struct task *task;
 
 	if (stop <= board->stop)
 		return;
 	board->stop = stop;
 	TAILQ_FOREACH (pool, &board->pools, link) {
-		if (stop != STOP_DRAINING || pool->paused)
-			board_cancel_queued(board, pool, now_us);
+		while ((task = TAILQ_FIRST(&pool->room)) != NULL)
+			board_refuse(board, task, -ESHUTDOWN);
+		if (!board->keeps && (stop != STOP_DRAINING || pool->paused))
+			board_cancel_waiting(board, pool, now_us);
 		for (uint32_t i = 0; stop == STOP_ENDING && i < pool->slots.len; i++) {
-			struct task *task = pool->slots.all[i]->task;
-
+			task = pool->slots.all[i]->task;
 			if (task == NULL)
 				continue;
 			task->stopped = true;
-			board_ask(board, task);
+			board_ask(board, task, now_us);
 		}
 	}
 }
@@ -303,11 +211,15 @@ bool board_is_stopped(const struct board *board)
 {
 	const struct pool *pool;
 
-	if (board->stop == STOP_RUNNING || !TAILQ_EMPTY(&board->dirty))
+	if (board->stop == STOP_RUNNING || !TAILQ_EMPTY(&board->dirty) ||
+		!TAILQ_EMPTY(&board->refused))
 		return false;
-	TAILQ_FOREACH (pool, &board->pools, link)
-		if (pool_unfinished(pool) > 0)
+	TAILQ_FOREACH (pool, &board->pools, link) {
+		bool stays = board->keeps && (board->stop != STOP_DRAINING || pool->paused);
+
+		if ((stays ? pool->count[TASK_ACTIVE] : pool_unfinished(pool)) > 0)
 			return false;
+	}
 	return true;
 }
 
@@ -331,4 +243,25 @@ struct task *board_take_ask(struct board *board)
 		task->on_asks = false;
 	}
 	return task;
+}
+
+struct task *board_take_stuck(struct board *board)
+{
+	struct task *task = TAILQ_FIRST(&board->stuck);
+
+	if (task != NULL) {
+		TAILQ_REMOVE(&board->stuck, task, in_place);
+		task->on_stuck = false;
+	}
+	return task;
+}
+
+void board_notice(struct board *board, const struct notice *notice)
+{
+	if (watch_list_is_empty(&board->changed))
+		return;
+	if (board->n_notices < BOARD_NOTICES_MAX)
+		board->notices[board->n_notices++] = *notice;
+	else
+		board->n_lost_notices++;
 }

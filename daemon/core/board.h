@@ -18,29 +18,65 @@
 #include "core/deadline.h"
 #include "core/handler.h"
 #include "core/pool.h"
+#include "core/resource.h"
 #include "core/task.h"
 #include "core/watch.h"
 
 enum stop_state { STOP_RUNNING, STOP_DRAINING, STOP_FINISHING, STOP_ENDING };
 
+/* What happened besides tasks' changes of state; for whoever streams events. */
+enum notice_kind {
+	NOTICE_PROGRESS,       /* task */
+	NOTICE_RESIZED,        /* pool; number: its workers */
+	NOTICE_PAUSED,         /* pool */
+	NOTICE_RESUMED,        /* pool */
+	NOTICE_HOST_STARTED,   /* pool; number: the process */
+	NOTICE_HOST_GONE,      /* pool; number: the process */
+	NOTICE_BREAKER_OPEN,   /* resource */
+	NOTICE_BREAKER_CLOSED, /* resource */
+	NOTICE_KINDS
+};
+
+struct notice {
+	enum notice_kind kind;
+	const struct pool *pool; /* borrows, as the others; NULL: not of a pool */
+	const struct task *task;
+	const struct resource *resource;
+	uint64_t number;
+};
+
+#define BOARD_NOTICES_MAX 256 /* of one turn that are kept; the rest is counted */
+
 struct board {
 	const struct settings *settings; /* borrows: outlive the board */
-	TAILQ_HEAD(, pool) pools;        /* owns */
+	struct pool_list pools;          /* owns */
 	struct handler *handlers;        /* owns: one for each settings->handlers */
+	struct resource *resources;      /* owns: one for each settings->resources */
+	struct resource total;           /* the daemon's max_active */
 	struct idmap by_id;              /* borrows: what is in `tasks` */
 	struct task_list tasks;          /* owns: every task that is known, by id */
-	struct task_list dirty;  /* changed since the last commit, in order of the last change */
-	struct task_list starts; /* settled as active, not handed over yet: board_take_start() */
-	struct task_list asks;   /* active, to be ended by their worker: board_take_ask() */
-	struct task_list ended;  /* kept to be shown, oldest end first */
-	struct task_list dead;   /* freed by board_sweep() */
+	struct task_list dirty;   /* changed since the last commit, in order of the last change */
+	struct task_list starts;  /* settled as active, not handed over yet: board_take_start() */
+	struct task_list asks;    /* active, to be ended by their worker: board_take_ask() */
+	struct task_list stuck;   /* active, did not end when asked: board_take_stuck() */
+	struct task_list ended;   /* kept to be shown, oldest end first */
+	struct task_list refused; /* owns: waited for room in vain; told at the turn's end */
+	struct task_list dead;    /* freed by board_sweep() */
+	void *uniques;            /* owns the tree, borrows the tasks: unique.c */
 	struct deadlines deadlines;
 	struct deadline retention; /* set while `ended` holds something that grows old */
 	struct watch_list settled; /* fired at the end of every board_settle() and board_undo() */
+	struct watch_list
+		changed; /* fired for every task that board_settle() settles, while task->news tells what happened */
+	struct notice notices
+		[BOARD_NOTICES_MAX]; /* of this turn, kept only while `changed` has a watch */
+	size_t n_notices, n_lost_notices;
+	uint64_t n_scheds; /* sched_run()s so far */
 	uint64_t n_ended;
 	uint64_t last_id;
 	uint64_t n_steps; /* changes of a task's state so far */
 	enum stop_state stop;
+	bool keeps; /* the store outlives the process: what waits at a stop stays for the next start */
 	bool is_telling; /* watches fire: nothing may change */
 };
 
@@ -49,8 +85,15 @@ struct post {
 	struct pool *pool;
 	struct handler *handler;
 	struct view name;
+	struct view
+		unique; /* "": none; else unique among the owner's tasks for this handler that have not ended */
 	struct view args;
+	uint8_t priority;    /* 0 … TASK_PRIORITIES - 1 */
+	uint32_t retries;    /* attempts that may fail and are tried again */
+	uint64_t delay_us;   /* 0: none */
+	uint64_t expiry_us;  /* from now; 0: never */
 	uint64_t timeout_us; /* 0: none */
+	uint64_t room_us;    /* how long it may wait for room; 0: refused at once */
 	uint32_t owner_uid;
 	uint64_t wall_us;
 };
@@ -62,29 +105,61 @@ struct result {
 	struct view result;
 };
 
-/* The same numbers as in the hand-off: hostmsg.h. */
+/* The same numbers as in the hand-off: hostmsg.h. CRASHED: the task's own program died; its host lives. */
 enum result_outcome { RESULT_OK, RESULT_FAILED, RESULT_CANCELLED, RESULT_CRASHED, RESULT_OUTCOMES };
 
-/* One pool and one handler for each in the settings. cores: what "N/core" is multiplied with. -ENOMEM. */
+/* One pool, handler and resource for each in the settings. cores: what "N/core" is multiplied with. -ENOMEM. */
 int board_new(const struct settings *settings, uint32_t cores, struct board **ret_board) MUST_CHECK;
 void board_free(struct board *board);
+/* Live keys of other settings (config/reload.h), which outlive the board from here on. -ENOMEM: nothing changed. */
+int board_reload(struct board *board, const struct settings *settings, uint32_t cores) MUST_CHECK;
 
 struct pool *board_find_pool(const struct board *board, const char *name);
 struct handler *board_find_handler(const struct board *board, const char *name);
 struct task *board_find_task(const struct board *board, uint64_t id);
 
-/* 0: *ret_task is queued and dirty. -EAGAIN: at capacity; -ESHUTDOWN: no more posts; -ENOMEM. */
+/*
+ * 0: *ret_task is queued or delayed, and dirty; or it waits for room (TASK_NEW, without an id), and its watch will tell: 0
+ * when it is in, -EAGAIN, -ESHUTDOWN, or what the commit said. -EEXIST: *ret_task has the unique key already. -EAGAIN: at
+ * capacity; -ESHUTDOWN: no more posts; -ENOMEM.
+ */
 int board_post(struct board *board, const struct post *post, uint64_t now_us,
 	struct task **ret_task) MUST_CHECK;
+/* Posts that wait for room come in as far as there is some, first come first. Returns how many. */
+uint32_t board_let_in(struct board *board, struct pool *pool, uint64_t now_us);
+/* Nobody waits any more for a post that waited for room; fine when it is in, or was refused in this turn. */
+void board_leave_room(struct board *board, struct task *task);
+/* For timer.c: a post that waits for room gives up with this -errno. */
+void board_refuse(struct board *board, struct task *task, int error);
+
 /* A host is through with a task. -ENOENT: nobody has this attempt any more, it was dropped (and counted as stale if the task is known); -EPROTO: not in a
  * worker; -ENOMEM: the result could not be kept, it is gone, and what was done is failed. */
 int board_finish(struct board *board, uint64_t id, uint32_t attempt, const struct result *result,
 	uint64_t now_us) MUST_CHECK;
-/* `host` is gone: its tasks end as failed, reason "crashed". Returns how many. */
-uint32_t board_host_gone(struct board *board, struct pool *pool, void *host, uint64_t now_us);
+/*
+ * `host` is gone with the tasks in it. One alone is to blame; of several each is a suspect and runs alone next. by_us: we
+ * ended it because of a task that was stuck, the others are innocent. Returns how many there were.
+ */
+uint32_t board_host_gone(
+	struct board *board, struct pool *pool, void *host, bool by_us, uint64_t now_us);
+/* Somebody wants it ended: at once if it waits, by its worker if it is active. 0; -EALREADY: asked before; -EPROTO: it has
+ * ended. */
+int board_cancel(struct board *board, struct task *task, uint64_t now_us) MUST_CHECK;
+/* Into the queue again, with all its attempts. 0; -EPROTO: it has not ended, or is done; -EBUSY: its end is not written down
+ * yet; -EEXIST: another task has its unique key; -EAGAIN, -ESHUTDOWN, -ENOMEM as board_post(). */
+int board_retry(struct board *board, struct task *task, uint64_t now_us) MUST_CHECK;
+/* What its handler told of its progress. -ENOENT: nobody has this attempt; -ENOMEM. */
+int board_progress(struct board *board, uint64_t id, uint32_t attempt, uint32_t permille,
+	struct view note) MUST_CHECK;
+
+/* For timer.c. */
+void board_due(struct board *board, struct task *task, uint64_t now_us);
+void board_expire(struct board *board, struct task *task, uint64_t now_us);
+void board_ask(struct board *board, struct task *task, uint64_t now_us);
+void board_stuck(struct board *board, struct task *task, uint64_t now_us);
 
 /* No more posts from now on. DRAINING: all tasks of pools that are not paused run first; FINISHING: queued tasks end as
- * cancelled, running ones finish; ENDING: running ones are asked to end too. Only ever goes forward. */
+ * cancelled (or stay, if the store keeps them) and none is started, running ones finish; ENDING: running ones are asked to end too. Only ever goes forward. */
 void board_stop(struct board *board, enum stop_state stop, uint64_t now_us);
 /* Stopping, and nothing is left that would be waited for. */
 bool board_is_stopped(const struct board *board);
@@ -92,6 +167,11 @@ bool board_is_stopped(const struct board *board);
 /* The next task to hand over to its slot's host, the next one to ask to end; NULL: no more. For step 6 of the turn. */
 struct task *board_take_start(struct board *board);
 struct task *board_take_ask(struct board *board);
+/* A task that did not end though it was asked: its host is to go. NULL: no more. */
+struct task *board_take_stuck(struct board *board);
+
+/* Keeps it until the turn's end, if anybody listens. */
+void board_notice(struct board *board, const struct notice *notice);
 
 /* The commit of what is on `dirty` succeeded. */
 void board_settle(struct board *board, uint64_t now_us);

@@ -22,6 +22,11 @@ void deadline_init(struct deadline *deadline, void (*fire)(struct deadline *, ui
 	*deadline = (struct deadline){.fire = fire};
 }
 
+int deadlines_reserve(struct deadlines *all)
+{
+	return heap_reserve(&all->heap, all->heap.len + 1);
+}
+
 int deadline_set(struct deadlines *all, struct deadline *deadline, uint64_t at_us)
 {
 	heap_remove(&all->heap, &deadline->node);
@@ -38,6 +43,11 @@ void deadline_clear(struct deadlines *all, struct deadline *deadline)
 bool deadline_is_set(const struct deadline *deadline)
 {
 	return heap_is_member(&deadline->node);
+}
+
+uint64_t deadline_at(const struct deadline *deadline)
+{
+	return deadline->node.key;
 }
 
 uint64_t deadline_next(const struct deadlines *all)

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "core/board.h"
+#include "core/timer.h"
 
 int pool_new(struct board *board, const struct settings_pool *settings, uint32_t workers,
 	struct pool **ret_pool)
@@ -21,9 +22,11 @@ int pool_new(struct board *board, const struct settings_pool *settings, uint32_t
 	pool->capacity = settings->capacity;
 	pool->paused = settings->paused;
 	pool->is_rule = true;
-	queue_init(&pool->queue);
+	TAILQ_INIT(&pool->room);
 	slots_init(&pool->slots);
-	r = slots_resize(&pool->slots, workers);
+	r = queue_init(&pool->queue, board->settings->n_handlers);
+	if (r == 0)
+		r = slots_resize(&pool->slots, workers);
 	if (r < 0) {
 		pool_free(pool);
 		return r;
@@ -34,70 +37,143 @@ int pool_new(struct board *board, const struct settings_pool *settings, uint32_t
 
 void pool_free(struct pool *pool)
 {
+	struct task *task;
+
 	if (pool == NULL)
 		return;
+	while ((task = TAILQ_FIRST(&pool->room)) != NULL) {
+		TAILQ_REMOVE(&pool->room, task, in_place);
+		task_free(task);
+	}
+	queue_done(&pool->queue);
 	slots_done(&pool->slots);
 	free(pool);
 }
 
 uint32_t pool_ready(const struct pool *pool)
 {
-	return pool->paused ? 0 : pool->slots.n_free;
-}
-
-bool pool_has_room(const struct pool *pool)
-{
-	uint64_t waiting = pool->count[TASK_QUEUED] + pool->count[TASK_DELAYED];
-
-	/* A burst that arrives in one turn finds the free workers too: they are served at its end. */
-	return waiting < pool->capacity || waiting - pool->capacity < pool_ready(pool);
+	return pool->paused || pool->board->stop > STOP_DRAINING ? 0 : pool->slots.n_free;
 }
 
 uint64_t pool_waiting(const struct pool *pool)
 {
-	uint64_t waiting = pool->count[TASK_QUEUED] + pool->count[TASK_DELAYED],
-		 ready = pool_ready(pool);
-
-	return waiting > ready ? waiting - ready : 0;
+	return pool->count[TASK_QUEUED] + pool->count[TASK_DELAYED];
 }
 
-int pool_admit(struct pool *pool, struct task *task)
+bool pool_has_room(const struct pool *pool)
 {
-	int r;
+	return pool_waiting(pool) < pool->capacity;
+}
 
-	if (!pool_has_room(pool)) {
-		pool->stats.counters.refused++;
-		return -EAGAIN;
+/* What holds a handler's tasks back now; NULL: nothing does. */
+static struct resource *find_holder(
+	const struct handler *handler, uint64_t now_us, uint64_t *ret_until_us)
+{
+	for (size_t i = 0; i < handler->n_claims; i++) {
+		const struct claim *claim = &handler->claims[i];
+		uint64_t units = claim->is_weighted ? handler->settings->weight : 1;
+
+		if (resource_check(claim->resource, units, now_us, ret_until_us) != HOLD_NOT)
+			return claim->resource;
 	}
-	r = task_step(task, EV_POST);
+	return NULL;
+}
+
+bool pool_can_start(const struct pool *pool, const struct handler *handler, uint64_t now_us)
+{
+	uint64_t until_us;
+
+	/* A lane that waits for a time has its turn before, though the time may be over. */
+	return pool_ready(pool) > 0 && queue_first(&pool->queue) == NULL &&
+	       !queue_has_tasks_of(&pool->queue, handler->index) &&
+	       find_holder(handler, now_us, &until_us) == NULL;
+}
+
+/* Does it with each claim of an active task: take, give_back or take_back. */
+static void pool_each_claim(const struct task *task,
+	void (*act)(struct resource *resource, const struct task *task, uint64_t units))
+{
+	const struct handler *handler = task->handler;
+
+	for (size_t i = 0; i < handler->n_claims; i++)
+		act(handler->claims[i].resource, task,
+			handler->claims[i].is_weighted ? task->weight : 1);
+}
+
+static void take_units(struct resource *resource, const struct task *task, uint64_t units)
+{
+	resource_take(resource, task->id, units, task->started_us);
+}
+
+static void give_units_back(struct resource *resource, const struct task *task, uint64_t units)
+{
+	resource_give_back(resource, task->id, units);
+}
+
+static void take_units_back(struct resource *resource, const struct task *task, uint64_t units)
+{
+	resource_take_back(resource, task->id, units);
+}
+
+static int pool_start(struct pool *pool, struct task *task, void *host, uint64_t now_us)
+{
+	int r = task->timeout_us > 0 ? deadlines_reserve(&pool->board->deadlines) : 0;
+
 	if (r < 0)
 		return r;
-	pool->stats.counters.posted++;
-	queue_push(&pool->queue, task);
-	return 0;
+	queue_remove(&pool->queue, task);
+	task->slot = slot_take(&pool->slots, task, host);
+	task->started_us = now_us;
+	task->weight = (uint32_t)task->handler->settings->weight;
+	task->attempt++;
+	task->unsent = true;
+	pool_each_claim(task, take_units);
+	r = task_step(task, EV_START);
+	assert(r == 0); /* what is in the queue is queued */
+	timer_arm(task);
+	return r;
+}
+
+/* The first suspect, if it may start: it needs a free worker's place and the host beside the pool's own. */
+static int pool_start_suspect(struct pool *pool, uint64_t now_us)
+{
+	struct task *task = TAILQ_FIRST(&pool->queue.suspects);
+	struct resource *holder;
+	uint64_t until_us;
+	int r;
+
+	if (task == NULL || !slots_can_run_alone(&pool->slots))
+		return -EAGAIN;
+	holder = find_holder(task->handler, now_us, &until_us);
+	if (holder == NULL)
+		return pool_start(pool, task, pool->slots.alone, now_us);
+	r = resource_wake_at(holder, until_us);
+	return r < 0 ? r : -EAGAIN;
 }
 
 int pool_start_next(struct pool *pool, uint64_t now_us)
 {
-	struct board *board = pool->board;
-	struct task *task = queue_first(&pool->queue);
+	struct resource *holder;
+	struct task *task;
+	uint64_t until_us;
 	int r;
 
-	if (task == NULL || pool_ready(pool) == 0)
+	if (pool_ready(pool) == 0)
 		return -EAGAIN;
-	if (task->timeout_us > 0) {
-		r = deadline_set(&board->deadlines, &task->limit, now_us + task->timeout_us);
+	r = pool_start_suspect(pool, now_us);
+	if (r != -EAGAIN)
+		return r;
+	while ((task = queue_first(&pool->queue)) != NULL) {
+		holder = find_holder(task->handler, now_us, &until_us);
+		if (holder == NULL)
+			return pool_start(pool, task, pool->slots.host, now_us);
+		r = resource_wake_at(holder, until_us);
 		if (r < 0)
 			return r;
+		TAILQ_INSERT_TAIL(
+			&holder->waiting, queue_hold(&pool->queue, task, holder), in_waiting);
 	}
-	queue_remove(&pool->queue, task);
-	task->slot = slot_take(&pool->slots, task);
-	task->started_us = now_us;
-	task->attempt++;
-	task->unsent = true;
-	r = task_step(task, EV_START);
-	assert(r == 0); /* what is in the queue is queued */
-	return r;
+	return -EAGAIN;
 }
 
 int pool_serve(struct pool *pool, uint64_t now_us)
@@ -110,21 +186,28 @@ int pool_serve(struct pool *pool, uint64_t now_us)
 	return r == -EAGAIN ? 0 : r;
 }
 
-void pool_release(struct pool *pool, struct task *task)
+static void pool_release_slot(struct pool *pool, struct task *task)
 {
-	deadline_clear(&pool->board->deadlines, &task->limit);
+	timer_clear(task);
 	slot_release(&pool->slots, task->slot);
 	task->slot = NULL;
 	task->unsent = false;
 }
 
+void pool_release(struct pool *pool, struct task *task)
+{
+	pool_each_claim(task, give_units_back);
+	pool_release_slot(pool, task);
+}
+
 void pool_take_back(struct pool *pool, struct task *task)
 {
-	pool_release(pool, task);
+	pool_each_claim(task, take_units_back);
+	pool_release_slot(pool, task);
 	task->started_us = 0;
 	task->attempt--;
-	task->asked = task->overdue = task->stopped = false;
-	queue_push_front(&pool->queue, task);
+	task->asked = task->overdue = task->stopped = task->cancelled = false;
+	queue_push_back(&pool->queue, task);
 }
 
 int pool_resize(struct pool *pool, uint32_t workers)
@@ -138,5 +221,10 @@ int pool_resize(struct pool *pool, uint32_t workers)
 
 uint64_t pool_unfinished(const struct pool *pool)
 {
-	return pool->count[TASK_QUEUED] + pool->count[TASK_DELAYED] + pool->count[TASK_ACTIVE];
+	return pool_waiting(pool) + pool->count[TASK_ACTIVE];
+}
+
+bool pool_wants_alone(const struct pool *pool)
+{
+	return !TAILQ_EMPTY(&pool->queue.suspects) || pool->slots.alone_busy > 0;
 }

@@ -5,6 +5,8 @@
 #include <assert.h>
 
 #include "core/board.h"
+#include "core/timer.h"
+#include "core/unique.h"
 
 static void board_tell(struct board *board, struct watch_list *list, struct task *task, int error)
 {
@@ -16,6 +18,7 @@ static void board_tell(struct board *board, struct watch_list *list, struct task
 /* Out of the history; freed by board_sweep(), so that a pointer lives until the end of the turn. */
 static void board_forget(struct board *board, struct task *task)
 {
+	unique_drop(board, task);
 	(void)idmap_remove(&board->by_id, task->id);
 	TAILQ_REMOVE(&board->tasks, task, in_all);
 	TAILQ_INSERT_TAIL(&board->dead, task, in_place);
@@ -42,6 +45,26 @@ static void board_trim(struct board *board, uint64_t now_us)
 			task->ended_us + keep->history_age_us));
 }
 
+/* Posts that waited for room in vain are told, and are gone. */
+static void board_tell_refused(struct board *board)
+{
+	struct task *task;
+
+	while ((task = TAILQ_FIRST(&board->refused)) != NULL) {
+		TAILQ_REMOVE(&board->refused, task, in_place);
+		board_tell(board, &task->watches, task, task->refusal);
+		TAILQ_INSERT_TAIL(&board->dead, task, in_place);
+	}
+}
+
+/* The end of a turn, however its commit went. */
+static void board_close_turn(struct board *board, int error)
+{
+	board_tell_refused(board);
+	board_tell(board, &board->settled, NULL, error);
+	board->n_notices = board->n_lost_notices = 0;
+}
+
 void board_settle(struct board *board, uint64_t now_us)
 {
 	struct task *task;
@@ -57,9 +80,29 @@ void board_settle(struct board *board, uint64_t now_us)
 			board->n_ended++;
 		}
 		board_tell(board, &task->watches, task, 0);
+		board_tell(board, &board->changed, task, 0);
+		task->news = 0;
 	}
 	board_trim(board, now_us);
-	board_tell(board, &board->settled, NULL, 0);
+	board_close_turn(board, 0);
+}
+
+/* Into the history again, where it was. */
+static void board_unretry(struct board *board, struct task *task)
+{
+	struct task *before;
+
+	task->started_us = task->end != NULL ? task->end->started_us : 0;
+	task->ended_us = task->end != NULL ? task->end->ended_us : task->posted_us;
+	TAILQ_FOREACH_REVERSE(before, &board->ended, task_list, in_place)
+	if (before->ended_us <= task->ended_us)
+		break;
+	if (before != NULL)
+		TAILQ_INSERT_AFTER(&board->ended, before, task, in_place);
+	else
+		TAILQ_INSERT_HEAD(&board->ended, task, in_place);
+	board->n_ended++;
+	unique_drop(board, task);
 }
 
 /* Takes back what this turn did with a task; true: the task waits for the next commit instead. */
@@ -72,10 +115,13 @@ static bool board_undo_task(struct board *board, struct task *task, int error)
 		pool_take_back(pool, task);
 		r = task_step(task, EV_UNSTART);
 		assert(r == 0);
+		task->news &= (uint16_t) ~(1u << EV_START | 1u << EV_UNSTART);
+		timer_arm(task);
 	}
 	if (task->saved == TASK_NEW) {
 		if (task->state == TASK_QUEUED)
 			queue_remove(&pool->queue, task);
+		timer_clear(task);
 		r = task_step(task, EV_UNPOST);
 		assert(r == 0);
 		pool->stats.counters.posted--;
@@ -84,8 +130,17 @@ static bool board_undo_task(struct board *board, struct task *task, int error)
 		board_forget(board, task);
 		return false;
 	}
+	if (task->saved >= TASK_DONE && task->state == TASK_QUEUED) {
+		queue_remove(&pool->queue, task);
+		r = task_step(task, EV_UNRETRY);
+		assert(r == 0);
+		board_unretry(board, task);
+		board_tell(board, &task->watches, task, error); /* posts that joined it */
+		return false;
+	}
 	(void)r; /* with NDEBUG */
-	return task->state != task->saved;
+	/* Also an end that is the same as before: it was retried and cancelled, and is in no history until it is written. */
+	return task->state != task->saved || task_is_ended(task);
 }
 
 void board_undo(struct board *board, int error)
@@ -98,13 +153,15 @@ void board_undo(struct board *board, int error)
 		bool stays = board_undo_task(board, task, error);
 
 		TAILQ_REMOVE(&board->dirty, task, in_dirty);
-		if (stays)
+		if (stays) {
 			TAILQ_INSERT_HEAD(&keep, task, in_dirty);
-		else
+		} else {
 			task->dirty = false;
+			task->news = 0;
+		}
 	}
 	TAILQ_CONCAT(&board->dirty, &keep, in_dirty);
-	board_tell(board, &board->settled, NULL, error);
+	board_close_turn(board, error);
 }
 
 void board_sweep(struct board *board)

@@ -38,7 +38,7 @@ static void slot_go_free(struct slots *slots, struct slot *slot)
 	slot->host = NULL;
 }
 
-static int slots_grow(struct slots *slots, uint32_t len)
+int slots_reserve(struct slots *slots, uint32_t len)
 {
 	struct slot **all;
 
@@ -61,7 +61,7 @@ static int slots_grow(struct slots *slots, uint32_t len)
 
 int slots_resize(struct slots *slots, uint32_t workers)
 {
-	int r = slots_grow(slots, workers);
+	int r = slots_reserve(slots, workers);
 
 	if (r < 0)
 		return r;
@@ -87,10 +87,17 @@ void slots_up(struct slots *slots, void *host)
 		slot_come_up(slots, slots->all[i]);
 }
 
+void slots_alone_up(struct slots *slots, void *host)
+{
+	slots->alone = host;
+}
+
 void slots_down(struct slots *slots, void *host)
 {
 	if (slots->host == host)
 		slots->host = NULL;
+	if (slots->alone == host)
+		slots->alone = NULL;
 	for (uint32_t i = 0; i < slots->len; i++)
 		if (slots->all[i]->state == SLOT_FREE && slots->all[i]->host == host)
 			slot_go_free(slots, slots->all[i]);
@@ -104,7 +111,21 @@ struct slot *slots_busy_of(const struct slots *slots, const void *host)
 	return NULL;
 }
 
-struct slot *slot_take(struct slots *slots, struct task *task)
+uint32_t slots_count_of(const struct slots *slots, const void *host)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < slots->len; i++)
+		n += slots->all[i]->state == SLOT_BUSY && slots->all[i]->host == host;
+	return n;
+}
+
+bool slots_can_run_alone(const struct slots *slots)
+{
+	return slots->alone != NULL && slots->alone_busy == 0;
+}
+
+struct slot *slot_take(struct slots *slots, struct task *task, void *host)
 {
 	struct slot *slot = TAILQ_FIRST(&slots->free);
 
@@ -115,6 +136,9 @@ struct slot *slot_take(struct slots *slots, struct task *task)
 	slots->n_busy++;
 	slot->state = SLOT_BUSY;
 	slot->task = task;
+	slot->host = host;
+	slot->is_alone = host == slots->alone;
+	slots->alone_busy += slot->is_alone;
 	return slot;
 }
 
@@ -124,6 +148,8 @@ void slot_release(struct slots *slots, struct slot *slot)
 
 	assert(slot->state == SLOT_BUSY);
 	slots->n_busy--;
+	slots->alone_busy -= slot->is_alone;
+	slot->is_alone = false;
 	if (slot->id >= slots->workers)
 		slots->n_leaving--;
 	slot->task = NULL;

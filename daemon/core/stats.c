@@ -23,21 +23,24 @@ void stats_mark(struct stats *stats, uint64_t queued, uint64_t active)
 		stats->max_active = active;
 }
 
-void stats_done(struct stats *stats, uint64_t posted_us, uint64_t started_us, uint64_t ended_us)
+void times_attempt(struct times *times, uint64_t queued_us, uint64_t started_us, uint64_t ended_us)
 {
-	hist_add(&stats->wait, started_us - posted_us);
-	hist_add(&stats->run, ended_us - started_us);
-	hist_add(&stats->total, ended_us - posted_us);
-	rate_add(&stats->ended, ended_us);
+	hist_add(&times->wait, started_us - queued_us);
+	hist_add(&times->run, ended_us - started_us);
+}
+
+void times_clear(struct times *times)
+{
+	hist_clear(&times->wait);
+	hist_clear(&times->run);
+	hist_clear(&times->total);
 }
 
 void stats_reset_marks(struct stats *stats, uint64_t queued, uint64_t active)
 {
 	stats->max_queued = queued;
 	stats->max_active = active;
-	hist_clear(&stats->wait);
-	hist_clear(&stats->run);
-	hist_clear(&stats->total);
+	times_clear(&stats->times);
 }
 
 /* Moves on to the second of now_us; the cells of the seconds between are emptied. */

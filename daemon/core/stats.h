@@ -1,6 +1,6 @@
 /*
  * stats: a pool's counters, marks, times and rates. The number of tasks in each state is the pool's own (pool->count);
- * here is what is counted besides. Only pool.c, sched.c, board.c and settle.c write it.
+ * here is what is counted besides. Only core writes it.
  */
 #ifndef WORKPOOL_CORE_STATS_H
 #define WORKPOOL_CORE_STATS_H
@@ -34,20 +34,25 @@ struct rate {
 	uint32_t cells[STATS_RATE_SECONDS + 1];
 };
 
+/* Of attempts but for `total`. */
+struct times {
+	struct hist wait;  /* into the queue to start */
+	struct hist run;   /* start to end */
+	struct hist total; /* post to the task's end */
+};
+
 struct stats {
 	struct counters counters;
 	uint64_t max_queued; /* high-water marks since the last stats_reset_marks() */
 	uint64_t max_active;
-	struct hist wait;  /* post to start */
-	struct hist run;   /* start to end */
-	struct hist total; /* post to end */
-	struct rate ended;
+	struct times times;
+	struct rate ended; /* tasks that had run */
 };
 
 /* Notes the numbers after free workers were served. */
 void stats_mark(struct stats *stats, uint64_t queued, uint64_t active);
-/* A task ended: its times, and one more for the rate. */
-void stats_done(struct stats *stats, uint64_t posted_us, uint64_t started_us, uint64_t ended_us);
+void times_attempt(struct times *times, uint64_t queued_us, uint64_t started_us, uint64_t ended_us);
+void times_clear(struct times *times);
 /* Marks go to the present numbers, histograms to nothing. */
 void stats_reset_marks(struct stats *stats, uint64_t queued, uint64_t active);
 

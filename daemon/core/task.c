@@ -7,18 +7,22 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "core/board.h"
+#include "core/handler.h"
 #include "core/pool.h"
 
 /* next_state[state][event] - 1: the row's index is where the task is, 0 where the event cannot happen. */
 #define TO(state) ((state) + 1)
+#define TO_SAVED  TO(TASK_STATES) /* what the store holds */
 
 static const uint8_t next_state[TASK_STATES][TASK_EVENTS] = {
 	[TASK_NEW] = {[EV_POST] = TO(TASK_QUEUED), [EV_POST_LATER] = TO(TASK_DELAYED)},
 	[TASK_QUEUED] = {[EV_START] = TO(TASK_ACTIVE),
 		[EV_CANCEL] = TO(TASK_CANCELLED),
 		[EV_EXPIRE] = TO(TASK_EXPIRED),
-		[EV_UNPOST] = TO(TASK_NEW)},
+		[EV_UNPOST] = TO(TASK_NEW),
+		[EV_UNRETRY] = TO_SAVED},
 	[TASK_DELAYED] = {[EV_DUE] = TO(TASK_QUEUED),
 		[EV_CANCEL] = TO(TASK_CANCELLED),
 		[EV_EXPIRE] = TO(TASK_EXPIRED),
@@ -27,31 +31,42 @@ static const uint8_t next_state[TASK_STATES][TASK_EVENTS] = {
 		[EV_FAIL] = TO(TASK_FAILED),
 		[EV_CANCEL] = TO(TASK_CANCELLED),
 		[EV_RETURN] = TO(TASK_QUEUED),
+		[EV_RETURN_LATER] = TO(TASK_DELAYED),
 		[EV_LOSE] = TO(TASK_LOST),
 		[EV_UNSTART] = TO(TASK_QUEUED)},
-	[TASK_CANCELLED] = {[EV_UNPOST] = TO(TASK_NEW)},
-	[TASK_EXPIRED] = {[EV_UNPOST] = TO(TASK_NEW)},
+	[TASK_FAILED] = {[EV_RETRY] = TO(TASK_QUEUED)},
+	[TASK_CANCELLED] = {[EV_RETRY] = TO(TASK_QUEUED), [EV_UNPOST] = TO(TASK_NEW)},
+	[TASK_EXPIRED] = {[EV_RETRY] = TO(TASK_QUEUED), [EV_UNPOST] = TO(TASK_NEW)},
+	[TASK_LOST] = {[EV_RETRY] = TO(TASK_QUEUED)},
 };
 
 static const char *const state_names[TASK_STATES] = {
 	"new", "queued", "delayed", "active", "done", "failed", "cancelled", "expired", "lost"};
 
-struct task *task_new(uint64_t id, struct view name, struct view args)
+struct task *task_new(struct view name, struct view unique, struct view args)
 {
+	const struct view parts[] = {name, unique, args};
+	size_t len = 0;
 	struct task *task;
+	char *to;
 
-	if (name.len > UINT32_MAX || args.len > UINT32_MAX)
-		return NULL;
-	task = calloc(1, sizeof *task + name.len + args.len + 2);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (parts[i].len > UINT32_MAX)
+			return NULL;
+		len += parts[i].len + 1;
+	}
+	task = calloc(1, sizeof *task + len);
 	if (task == NULL)
 		return NULL;
-	task->id = id;
+	to = task->text;
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (parts[i].len > 0)
+			memcpy(to, parts[i].data, parts[i].len);
+		to += parts[i].len + 1;
+	}
 	task->name_len = (uint32_t)name.len;
+	task->unique_len = (uint32_t)unique.len;
 	task->args_len = (uint32_t)args.len;
-	if (name.len > 0)
-		memcpy(task->text, name.data, name.len);
-	if (args.len > 0)
-		memcpy(task->text + name.len + 1, args.data, args.len);
 	watch_list_init(&task->watches);
 	return task;
 }
@@ -62,6 +77,7 @@ void task_free(struct task *task)
 		return;
 	watch_list_done(&task->watches);
 	free(task->end);
+	free(task->progress);
 	free(task);
 }
 
@@ -75,9 +91,10 @@ int task_step(struct task *task, enum task_event event)
 		return -EPROTO;
 	task->pool->count[task->state]--;
 	task->handler->count[task->state]--;
-	task->state = (uint8_t)(next - 1);
+	task->state = (uint8_t)(next == TO_SAVED ? task->saved : next - 1);
 	task->pool->count[task->state]++;
 	task->handler->count[task->state]++;
+	task->news |= (uint16_t)(1u << event);
 	board->n_steps++;
 	/* In order of the last change: tasks that start in one turn are handed over in the order in which they were started. */
 	if (task->dirty)
@@ -97,9 +114,14 @@ const char *task_name(const struct task *task)
 	return task->text;
 }
 
+const char *task_unique(const struct task *task)
+{
+	return task->text + task->name_len + 1;
+}
+
 struct view task_args(const struct task *task)
 {
-	return (struct view){task->text + task->name_len + 1, task->args_len};
+	return (struct view){task->text + task->name_len + task->unique_len + 2, task->args_len};
 }
 
 struct view task_result(const struct task *task)

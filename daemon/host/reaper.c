@@ -36,7 +36,7 @@
 #define END_TRIES     200 /* of END_STEP_MS, for the end of all children */
 #define END_STEP_MS   10
 #define LOOK_MS       10 /* until orphans that do not tell whose they are are looked at again */
-#define UNKNOWN_US    (2 * US_PER_SEC) /* so long some may not tell; then they are nobody's */
+#define UNKNOWN_US    (US_PER_SEC / 2) /* so long some may not tell; then they are nobody's */
 
 enum claim { CLAIM_NONE, CLAIM_VALID, CLAIM_UNKNOWN };
 
@@ -52,9 +52,10 @@ struct kid {
 struct reaper {
 	int fd;
 	int signal_fd;
-	uint64_t unknown_since_us;  /* at every look since then some orphan did not tell; 0: all do */
-	char *home;                 /* owns: a directory to remove at the end; NULL: none */
-	TAILQ_HEAD(, kid) kids;     /* owns */
+	uint64_t
+		unknown_since_us; /* at every look since then some orphan did not tell; 0: all do */
+	char *home;               /* owns: a directory to remove at the end; NULL: none */
+	TAILQ_HEAD(, kid) kids;   /* owns */
 	struct idmap by_id, by_pid; /* borrow */
 	char packet[SPAWNMSG_LIMIT];
 	char *words[SPAWNMSG_WORDS + 2];
@@ -263,8 +264,7 @@ static void kill_orphans(struct reaper *reaper)
 		if (claim == CLAIM_UNKNOWN)
 			reaper->unknown_since_us = since_us > 0 ? since_us : now_us;
 		if (claim == CLAIM_NONE ||
-			(claim == CLAIM_UNKNOWN &&
-				now_us - reaper->unknown_since_us > UNKNOWN_US))
+			(claim == CLAIM_UNKNOWN && now_us - reaper->unknown_since_us > UNKNOWN_US))
 			(void)kill(pid, SIGKILL);
 	}
 }

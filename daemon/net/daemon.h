@@ -36,11 +36,16 @@ struct hooks {
 	/* HELLO, OFFER, PARAM, REFUSED, READY of a host that starts. -errno: the host is given up. */
 	int (*on_hello)(struct hostlink *link, const struct hostmsg *msg);
 	void (*on_host_gone)(struct hostlink *link);
+	/* What an active task's program wrote, of which somebody wanted to hear: see HOSTMSG_LOG. */
+	void (*on_log)(struct daemon *daemon, struct task *task, uint8_t stream, uint64_t total,
+		struct view text);
 	void (*on_sweep)(struct daemon *daemon); /* the turn's last step: frees what died in it */
 };
 
 struct daemon {
 	const struct settings *settings; /* owns */
+	const char *config_path;         /* borrows: main's; NULL: none */
+	uint32_t cores;                  /* that this process may run on */
 	struct board *board;             /* owns */
 	struct store *store;             /* owns */
 	struct event_base *base;         /* owns */
@@ -63,7 +68,7 @@ struct daemon {
 	struct conn_list ready; /* have whole messages in hand: the next turn does not sleep */
 	struct conn_list gone;  /* freed by sweep() */
 	uint64_t n_conns, n_refused_conns;
-	struct hostlink_list links; /* owns: one a pool */
+	struct hostlink_list links; /* owns: of all pools, in all parts */
 	struct deadline retry;      /* set after a commit that failed */
 	struct deadline stop_limit; /* set while stopping */
 	struct deadline patience;   /* set until the socket is served */

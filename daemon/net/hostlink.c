@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "net/daemon.h"
+#include "net/hosts.h"
 #include "net/linkmsg.h"
 #include "net/spawn.h"
 
@@ -23,9 +24,12 @@
 #define PAUSE_MAX_US   (5 * US_PER_SEC)
 #define LAST_READS     256 /* of a host that has ended: 16 MB, a child of it may write on */
 #define START_LIMIT_US (10 * US_PER_SEC) /* from its start until READY */
+#define QUIT_LIMIT_US  (5 * US_PER_SEC)  /* from QUIT of one that has nothing to do until its end */
 
 static const char *const state_names[] = {"down", "starting", "up"};
+static const char *const part_names[] = {"its host", "its host for suspects", "its condemned host"};
 
+static bool hostlink_read(struct hostlink *link);
 static void hostlink_on_read(evutil_socket_t fd, short what, void *arg);
 static void hostlink_on_write(evutil_socket_t fd, short what, void *arg);
 
@@ -34,12 +38,17 @@ const char *hostlink_state_name(const struct hostlink *link)
 	return state_names[link->state];
 }
 
+const char *hostlink_part_name(const struct hostlink *link)
+{
+	return part_names[link->part];
+}
+
 struct hostlink *hostlink_of(const struct daemon *daemon, const struct pool *pool)
 {
 	struct hostlink *link;
 
 	TAILQ_FOREACH (link, &daemon->links, link)
-		if (link->pool == pool)
+		if (link->pool == pool && link->part == HOSTLINK_SHARED)
 			return link;
 	return NULL;
 }
@@ -59,14 +68,30 @@ static void hostlink_drop(struct hostlink *link)
 	buf_init(&link->out, SIZE_MAX / 4); /* bounded by what the workers may hold */
 }
 
+void hostlink_arm(struct hostlink *link, uint64_t after_us)
+{
+	struct daemon *daemon = link->daemon;
+
+	if (!deadline_is_set(&link->timer) && deadline_set(&daemon->board->deadlines, &link->timer,
+						      daemon->now_us + after_us) < 0)
+		log_error("no_memory", "pool \"%s\": no memory to look after %s in time",
+			link->pool->settings->name, hostlink_part_name(link));
+}
+
+static bool hostlink_comes_back(const struct hostlink *link)
+{
+	if (link->daemon->done || link->quits || link->part == HOSTLINK_CONDEMNED)
+		return false;
+	return link->part == HOSTLINK_SHARED || hosts_wants_alone(link->pool);
+}
+
 /* When the process and its descriptor are both gone: restarts at once after a host that lasted or failed once, else after
  * a pause that doubles. */
 static void hostlink_plan_restart(struct hostlink *link)
 {
-	struct daemon *daemon = link->daemon;
 	uint64_t pause_us = 0;
 
-	if (daemon->done || link->quits || link->pid > 0 || link->fd >= 0)
+	if (link->pid > 0 || link->fd >= 0 || !hostlink_comes_back(link))
 		return;
 	if (link->failures > 1) {
 		unsigned doubled = link->failures < 8 ? link->failures - 2 : 6;
@@ -76,16 +101,15 @@ static void hostlink_plan_restart(struct hostlink *link)
 			pause_us = PAUSE_MAX_US;
 	}
 	link->restarts++;
-	if (deadline_set(&daemon->board->deadlines, &link->restart, daemon->now_us + pause_us) < 0)
-		log_error("no_memory", "no memory to restart the host of pool \"%s\"",
-			link->pool->settings->name);
+	hostlink_arm(link, pause_us);
 }
 
-/* The host is gone, or given up: its tasks end, its process too. */
-static void hostlink_on_gone(struct hostlink *link, const char *why)
+/* The host is gone, or given up: its tasks end, its process too. by_us: nobody in it is to blame. */
+static void hostlink_on_gone(struct hostlink *link, const char *why, bool by_us)
 {
 	struct daemon *daemon = link->daemon;
-	bool lasted = link->state == HOSTLINK_UP && daemon->now_us - link->up_us >= LASTED_US;
+	bool was_up = link->state == HOSTLINK_UP;
+	bool lasted = was_up && (by_us || daemon->now_us - link->up_us >= LASTED_US);
 	uint32_t n;
 
 	hostlink_drop(link);
@@ -93,29 +117,67 @@ static void hostlink_on_gone(struct hostlink *link, const char *why)
 		(void)kill(link->pid,
 			SIGKILL); /* it is our child and was not waited for: the pid is its own */
 	link->state = HOSTLINK_DOWN;
-	n = board_host_gone(daemon->board, link->pool, link, daemon->now_us);
+	deadline_clear(&daemon->board->deadlines, &link->timer);
+	n = board_host_gone(daemon->board, link->pool, link, by_us, daemon->now_us);
+	if (was_up)
+		board_notice(daemon->board, &(struct notice){.kind = NOTICE_HOST_GONE,
+						    .pool = link->pool,
+						    .number = (uint64_t)link->last_pid});
 	if (link->quits)
 		return;
 	link->failures = lasted ? 0 : link->failures + 1;
-	log_warning("host_gone", "pool \"%s\": its host (pid %d) is gone (%s) with %u tasks in it",
-		link->pool->settings->name, (int)link->pid, why, n);
-	deadline_clear(&daemon->board->deadlines, &link->restart);
+	log_warning("host_gone", "pool \"%s\": %s (pid %d) is gone (%s) with %u tasks in it",
+		link->pool->settings->name, hostlink_part_name(link), (int)link->last_pid, why, n);
 	hostlink_plan_restart(link);
 }
 
-/* Due either to start the host again, or because a start took too long. */
-static void hostlink_on_deadline(struct deadline *restart, uint64_t now_us)
+/* All that is there to be read, of a host that ends. */
+static void hostlink_read_rest(struct hostlink *link)
 {
-	struct hostlink *link = container_of(restart, struct hostlink, restart);
+	for (int i = 0; i < LAST_READS && link->fd >= 0 && hostlink_read(link); i++)
+		;
+}
+
+void hostlink_kill(struct hostlink *link, const char *why)
+{
+	hostlink_read_rest(link);
+	if (link->fd >= 0)
+		hostlink_on_gone(link, why, true);
+}
+
+void hostlink_quit(struct hostlink *link)
+{
+	link->quits = true;
+	slots_down(&link->pool->slots, link);
+	linkmsg_send_quit(link);
+	hostlink_arm(link, QUIT_LIMIT_US);
+}
+
+static void hostlink_on_timer(struct deadline *timer, uint64_t now_us)
+{
+	struct hostlink *link = container_of(timer, struct hostlink, timer);
 
 	(void)now_us;
 	if (link->state == HOSTLINK_STARTING)
-		hostlink_on_gone(link, "it did not get ready");
+		hostlink_on_gone(link, "it did not get ready", false);
 	else if (link->state == HOSTLINK_DOWN)
 		hostlink_start(link);
+	else if (link->part == HOSTLINK_CONDEMNED)
+		hostlink_kill(link, "its time is over");
+	else if (link->quits || link->part == HOSTLINK_SHARED) /* its pool came back meanwhile */
+		hostlink_kill(link, "it did not leave");
+	else if (!hosts_wants_alone(link->pool))
+		hostlink_quit(link);
 }
 
-int hostlink_new(struct daemon *daemon, struct pool *pool)
+bool hostlink_is_over(const struct hostlink *link)
+{
+	return link->part != HOSTLINK_SHARED && link->state == HOSTLINK_DOWN && link->pid == 0 &&
+	       link->fd < 0 && !deadline_is_set(&link->timer);
+}
+
+int hostlink_new(struct daemon *daemon, struct pool *pool, enum hostlink_part part,
+	struct hostlink **ret_link)
 {
 	struct hostlink *link = calloc(1, sizeof *link);
 
@@ -123,11 +185,13 @@ int hostlink_new(struct daemon *daemon, struct pool *pool)
 		return -ENOMEM;
 	link->daemon = daemon;
 	link->pool = pool;
+	link->part = part;
 	link->fd = -1;
 	buf_init(&link->in, HOSTMSG_LIMIT + 8);
 	buf_init(&link->out, SIZE_MAX / 4);
-	deadline_init(&link->restart, hostlink_on_deadline);
+	deadline_init(&link->timer, hostlink_on_timer);
 	TAILQ_INSERT_TAIL(&daemon->links, link, link);
+	*ret_link = link;
 	return 0;
 }
 
@@ -136,7 +200,7 @@ void hostlink_free(struct hostlink *link)
 	if (link == NULL)
 		return;
 	TAILQ_REMOVE(&link->daemon->links, link, link);
-	deadline_clear(&link->daemon->board->deadlines, &link->restart);
+	deadline_clear(&link->daemon->board->deadlines, &link->timer);
 	hostlink_drop(link);
 	buf_done(&link->in);
 	buf_done(&link->out);
@@ -152,6 +216,7 @@ void hostlink_start(struct hostlink *link)
 
 	if (r == 0) {
 		link->state = HOSTLINK_STARTING;
+		link->last_pid = link->pid;
 		(void)event_assign(&link->read_event, daemon->base, link->fd, EV_READ | EV_PERSIST,
 			hostlink_on_read, link);
 		(void)event_assign(&link->write_event, daemon->base, link->fd,
@@ -159,15 +224,17 @@ void hostlink_start(struct hostlink *link)
 		(void)event_add(&link->read_event, NULL);
 		r = linkmsg_setup(link);
 		if (r == 0)
-			r = deadline_set(&daemon->board->deadlines, &link->restart,
+			r = deadline_set(&daemon->board->deadlines, &link->timer,
 				daemon->now_us + START_LIMIT_US);
 		if (r < 0)
-			hostlink_on_gone(link, strerror(-r));
+			hostlink_on_gone(link, strerror(-r), false);
 		return;
 	}
 	link->failures++;
-	log_error("host_start", "pool \"%s\": its host cannot be started: %s: %s",
-		link->pool->settings->name, path, strerror(-r));
+	/* Without one for suspects the pool goes on: said once, not with every try. */
+	if (link->part == HOSTLINK_SHARED || link->failures == 1)
+		log_error("host_start", "pool \"%s\": %s cannot be started: %s: %s",
+			link->pool->settings->name, hostlink_part_name(link), path, strerror(-r));
 	hostlink_plan_restart(link);
 }
 
@@ -195,10 +262,10 @@ static bool hostlink_take_all(struct hostlink *link)
 		buf_release(&link->in);
 		return true;
 	}
-	log_error("host_broken",
-		"pool \"%s\": its host sent what makes no sense (%s, %s): it is replaced",
-		link->pool->settings->name, hostmsg_name(msg.type), strerror(-r));
-	hostlink_on_gone(link, "it was given up");
+	log_error("host_broken", "pool \"%s\": %s sent what makes no sense (%s, %s): it is ended",
+		link->pool->settings->name, hostlink_part_name(link), hostmsg_name(msg.type),
+		strerror(-r));
+	hostlink_on_gone(link, "it was given up", false);
 	return false;
 }
 
@@ -210,7 +277,7 @@ static bool hostlink_read(struct hostlink *link)
 	if (n == -EAGAIN || n == -EINTR)
 		return false;
 	if (n <= 0) {
-		hostlink_on_gone(link, n == 0 ? "it died" : strerror((int)-n));
+		hostlink_on_gone(link, n == 0 ? "it died" : strerror((int)-n), false);
 		return false;
 	}
 	return hostlink_take_all(link);
@@ -237,19 +304,17 @@ bool hostlink_on_exit(struct daemon *daemon, pid_t pid, int status)
 		was_down = link->fd < 0;
 		link->pid = 0; /* it was waited for: the number may be somebody else's now */
 		/* What it said before it ended counts. */
-		for (int i = 0; i < LAST_READS && link->fd >= 0 && hostlink_read(link); i++)
-			;
+		hostlink_read_rest(link);
 		if (link->fd >= 0)
-			hostlink_on_gone(link, "it ended");
+			hostlink_on_gone(link, "it ended", false);
 		if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
-			log_warning("host_signal",
-				"pool \"%s\": its host (pid %d) was ended by SIG%s",
-				link->pool->settings->name, (int)pid,
+			log_warning("host_signal", "pool \"%s\": %s (pid %d) was ended by SIG%s",
+				link->pool->settings->name, hostlink_part_name(link), (int)pid,
 				sigabbrev_np(WTERMSIG(status)));
 		else if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
-			log_warning("host_exit",
-				"pool \"%s\": its host (pid %d) ended with status %d",
-				link->pool->settings->name, (int)pid, WEXITSTATUS(status));
+			log_warning("host_exit", "pool \"%s\": %s (pid %d) ended with status %d",
+				link->pool->settings->name, hostlink_part_name(link), (int)pid,
+				WEXITSTATUS(status));
 		if (was_down) /* else hostlink_on_gone() has planned it */
 			hostlink_plan_restart(link);
 		return true;
@@ -299,10 +364,10 @@ void hostlink_quit_all(struct daemon *daemon)
 	struct hostlink *link;
 
 	TAILQ_FOREACH (link, &daemon->links, link) {
-		link->quits = true;
-		deadline_clear(&daemon->board->deadlines, &link->restart);
-		if (link->fd >= 0)
+		deadline_clear(&daemon->board->deadlines, &link->timer);
+		if (link->fd >= 0 && !link->quits)
 			linkmsg_send_quit(link);
+		link->quits = true;
 	}
 }
 
@@ -312,9 +377,9 @@ void hostlink_kill_all(struct daemon *daemon)
 
 	TAILQ_FOREACH (link, &daemon->links, link) {
 		link->quits = true;
-		deadline_clear(&daemon->board->deadlines, &link->restart);
+		deadline_clear(&daemon->board->deadlines, &link->timer);
 		if (link->fd >= 0)
-			hostlink_on_gone(link, "the daemon stops");
+			hostlink_on_gone(link, "the daemon stops", true);
 	}
 }
 

@@ -1,8 +1,11 @@
 /*
- * hostlink: the daemon's end of one pool's host process: starts it, tells it what it must know, hands tasks over, takes
- * their ends, and replaces it when it dies. Distrusts all that it says: a wrong word costs the host, never the daemon.
+ * hostlink: the daemon's end of one host process: starts it, tells it what it must know, hands tasks over, takes their
+ * ends, and replaces it when it dies. Distrusts all that it says: a wrong word costs the host, never the daemon. Which
+ * hosts a pool has beside its shared one is hosts.c's part.
  *
  *   hostlink_start -> STARTING -> HELLO, OFFERs … -> READY -> UP -> gone -> DOWN -> (at once, or after a pause) STARTING
+ *                                                                          |
+ *                                    one that is to come no more: freed by hosts_sweep(), unless it is a SHARED one
  */
 #ifndef WORKPOOL_NET_HOSTLINK_H
 #define WORKPOOL_NET_HOSTLINK_H
@@ -20,12 +23,21 @@ struct pool;
 
 enum hostlink_state { HOSTLINK_DOWN, HOSTLINK_STARTING, HOSTLINK_UP };
 
+/* The part that a host plays in its pool. */
+enum hostlink_part {
+	HOSTLINK_SHARED, /* runs the pool's workers; each pool has one at any time */
+	HOSTLINK_ALONE,  /* runs suspects, one at a time; there while some wait or one runs */
+	HOSTLINK_CONDEMNED, /* was SHARED: gets no new task, is killed when only stuck ones are left in it */
+};
+
 struct hostlink {
 	struct daemon *daemon; /* borrows: owns us */
 	struct pool *pool;     /* borrows: lives as long as the board */
+	enum hostlink_part part;
 	enum hostlink_state state;
-	int fd;    /* -1: none */
-	pid_t pid; /* 0: none, or its end was seen */
+	int fd;         /* -1: none */
+	pid_t pid;      /* 0: none, or its end was seen */
+	pid_t last_pid; /* the same, but stays: for the log and events */
 	struct buf in, out;
 	struct event read_event, write_event;
 	bool writes;           /* write_event is set */
@@ -36,25 +48,37 @@ struct hostlink {
 	uint32_t restarts;
 	uint32_t failures; /* starts in a row that did not last */
 	uint64_t up_us;    /* when it last came up */
-	struct deadline restart;
+	/* DOWN: it is started; STARTING: it took too long; UP: it is killed, or, ALONE and idle, told to leave. */
+	struct deadline timer;
 	void *offers; /* api's: what the host has told of its handlers, until it is READY */
 	TAILQ_ENTRY(hostlink) link; /* in: daemon->links */
 };
 
-/* One for the pool; its host is started with hostlink_start(). -ENOMEM. */
-int hostlink_new(struct daemon *daemon, struct pool *pool) MUST_CHECK;
+/* One more for the pool; its host is started with hostlink_start(). -ENOMEM. */
+int hostlink_new(struct daemon *daemon, struct pool *pool, enum hostlink_part part,
+	struct hostlink **ret_link) MUST_CHECK;
 void hostlink_free(struct hostlink *link);
 void hostlink_start(struct hostlink *link);
+/* A host that is UP: no more tasks for it; it leaves when its workers are through, at the latest when it is killed for that. */
+void hostlink_quit(struct hostlink *link);
+/* Ends it for what `why` says; nobody in it is to blame. What it has said by now still counts. */
+void hostlink_kill(struct hostlink *link, const char *why);
+/* Its timer fires so much later, unless it is set: see there. Without memory it fires never. */
+void hostlink_arm(struct hostlink *link, uint64_t after_us);
+/* Gone for good: nobody will start it again. */
+bool hostlink_is_over(const struct hostlink *link);
 /* The process with this pid ended (wait(2)); false: it is none of ours. */
 bool hostlink_on_exit(struct daemon *daemon, pid_t pid, int status);
 /* No more tasks for any host: they leave when their workers are through. */
 void hostlink_quit_all(struct daemon *daemon);
-/* Ends every host at once: their tasks count as crashed. */
+/* Ends every host at once: nobody in them is to blame. */
 void hostlink_kill_all(struct daemon *daemon);
 /* No host process is left. */
 bool hostlink_is_all_gone(const struct daemon *daemon);
+/* The pool's shared host, whatever its state: there is one at any time. */
 struct hostlink *hostlink_of(const struct daemon *daemon, const struct pool *pool);
 const char *hostlink_state_name(const struct hostlink *link); /* "up", "starting", "down" */
+const char *hostlink_part_name(const struct hostlink *link);  /* "its host", … */
 
 /* Step of the turn: what was started, asked or resized leaves, one write a host. */
 void hostlink_flush(struct daemon *daemon);

@@ -30,7 +30,7 @@ int linkmsg_setup(struct hostlink *link)
 	struct buf lines;
 	int r = 0;
 
-	link->told_workers = link->pool->slots.workers;
+	link->told_workers = link->part == HOSTLINK_ALONE ? 1 : link->pool->slots.workers;
 	linkmsg_send(link, &(struct hostmsg){.type = HOSTMSG_SETUP,
 				   .setup = {HOSTMSG_VERSION, link->told_workers,
 					   view_of(link->pool->settings->name),
@@ -64,13 +64,19 @@ static int take_ready(struct hostlink *link, const struct hostmsg *msg)
 	r = daemon->hooks.on_hello(link, msg);
 	if (r < 0)
 		return r;
-	deadline_clear(&daemon->board->deadlines, &link->restart);
+	deadline_clear(&daemon->board->deadlines, &link->timer);
 	link->state = HOSTLINK_UP;
 	link->up_us = daemon->now_us;
 	link->was_up = true;
-	slots_up(&link->pool->slots, link);
-	log_info("host_up", "pool \"%s\": its host (pid %d) is up with %u workers",
-		link->pool->settings->name, (int)link->pid, link->pool->slots.workers);
+	if (!link->quits)
+		(link->part == HOSTLINK_ALONE ? slots_alone_up : slots_up)(
+			&link->pool->slots, link);
+	board_notice(daemon->board, &(struct notice){.kind = NOTICE_HOST_STARTED,
+					    .pool = link->pool,
+					    .number = (uint64_t)link->last_pid});
+	log_info("host_up", "pool \"%s\": %s (pid %d) is up with %u workers",
+		link->pool->settings->name, hostlink_part_name(link), (int)link->last_pid,
+		link->told_workers);
 	return 0;
 }
 
@@ -113,7 +119,8 @@ static int take_log(struct hostlink *link, const struct hostmsg *msg)
 		return -EPROTO;
 	if (!str_is_utf8(msg->log.text))
 		return -EBADMSG;
-	(void)task;
+	link->daemon->hooks.on_log(
+		link->daemon, task, msg->log.stream, msg->log.total, msg->log.text);
 	return 0;
 }
 
@@ -126,7 +133,9 @@ static int take_progress(struct hostlink *link, const struct hostmsg *msg)
 		return -EPROTO;
 	if (!str_is_utf8(msg->progress.note))
 		return -EBADMSG;
-	(void)task;
+	/* Without memory for it nobody hears of this step; there will be another. */
+	IGNORE(board_progress(link->daemon->board, task->id, task->attempt, msg->progress.permille,
+		msg->progress.note));
 	return 0;
 }
 
@@ -162,6 +171,12 @@ static void send_cancel(struct hostlink *link, const struct task *task)
 		&(struct hostmsg){.type = HOSTMSG_CANCEL, .cancel = {task->id, task->attempt}});
 }
 
+void linkmsg_send_follow(const struct task *task)
+{
+	linkmsg_send(task->slot->host,
+		&(struct hostmsg){.type = HOSTMSG_FOLLOW, .follow = {task->id, task->attempt}});
+}
+
 static void send_run(struct hostlink *link, const struct task *task)
 {
 	uint64_t deadline_us = task->timeout_us > 0 ? task->started_us + task->timeout_us : 0;
@@ -170,6 +185,8 @@ static void send_run(struct hostlink *link, const struct task *task)
 		link, &(struct hostmsg){.type = HOSTMSG_RUN,
 			      .run = {task->id, task->attempt, task->slot->id, deadline_us,
 				      view_of(task->handler->settings->name), task_args(task)}});
+	if (task->followed)
+		linkmsg_send_follow(task);
 	if (task->asked)
 		send_cancel(link, task);
 }
@@ -178,7 +195,8 @@ void linkmsg_send_size(struct hostlink *link)
 {
 	uint32_t workers = link->pool->slots.workers;
 
-	if (link->fd < 0 || link->quits || link->told_workers == workers)
+	if (link->part != HOSTLINK_SHARED || link->fd < 0 || link->quits ||
+		link->told_workers == workers)
 		return;
 	link->told_workers = workers;
 	linkmsg_send(link, &(struct hostmsg){.type = HOSTMSG_RESIZE, .resize = {workers}});

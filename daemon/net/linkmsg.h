@@ -10,6 +10,7 @@
 struct daemon;
 struct hostlink;
 struct hostmsg;
+struct task;
 
 /* SETUP, every HANDLER, GO. -ENOMEM. */
 int linkmsg_setup(struct hostlink *link) MUST_CHECK;
@@ -17,8 +18,10 @@ int linkmsg_setup(struct hostlink *link) MUST_CHECK;
 int linkmsg_take(struct hostlink *link, const struct hostmsg *msg) MUST_CHECK;
 /* RUN for every task that was started and settled, CANCEL for every one that is to be ended. */
 void linkmsg_send_tasks(struct daemon *daemon);
-/* RESIZE if the pool's size is not what the host was told. */
+/* RESIZE if the pool's size is not what its shared host was told. */
 void linkmsg_send_size(struct hostlink *link);
+/* The host of an active task that was handed over is to tell its output from the beginning. */
+void linkmsg_send_follow(const struct task *task);
 void linkmsg_send_quit(struct hostlink *link);
 
 #endif

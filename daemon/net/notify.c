@@ -23,7 +23,7 @@
 #define STATUS_US US_PER_SEC
 
 /* In the order in which they leave when several are owed. */
-enum word { WORD_READY, WORD_STOPPING, WORD_WATCHDOG, WORD_STATUS, WORDS };
+enum word { WORD_RELOADING, WORD_READY, WORD_STOPPING, WORD_WATCHDOG, WORD_STATUS, WORDS };
 
 static const char *const words[WORDS] = {
 	[WORD_READY] = "READY=1", [WORD_STOPPING] = "STOPPING=1", [WORD_WATCHDOG] = "WATCHDOG=1"};
@@ -41,6 +41,7 @@ struct notify {
 	uint64_t n_steps;     /* board->n_steps when the status was last told */
 	struct deadline watchdog, status;
 	char text[160]; /* the latest status, told or owed */
+	char reloading[64];
 };
 
 /* $NOTIFY_SOCKET of sd_notify(3): a path, or "@" and an abstract name. Anything else: nobody listens. */
@@ -112,10 +113,15 @@ static int notify_send(struct notify *notify, const char *text)
 /* Says what is owed, as far as there is room. A manager that cannot be told is no reason to do anything else. */
 static void notify_flush(struct notify *notify)
 {
+	const char *text;
+
 	for (size_t i = 0; i < WORDS && !notify->waits; i++) {
 		if (!notify->owes[i])
 			continue;
-		if (notify_send(notify, i == WORD_STATUS ? notify->text : words[i]) == -EAGAIN) {
+		text = i == WORD_STATUS      ? notify->text
+		       : i == WORD_RELOADING ? notify->reloading
+					     : words[i];
+		if (notify_send(notify, text) == -EAGAIN) {
 			/* Without memory for the event every turn tries. */
 			notify->waits = event_add(&notify->room, NULL) == 0;
 			return;
@@ -202,4 +208,20 @@ void notify_turn(struct daemon *daemon)
 		deadline_set(deadlines, &notify->status, daemon->now_us + STATUS_US) < 0)
 		log_error("no_memory", "no memory for the status' timer");
 	notify_flush(notify);
+}
+
+void notify_reloading(struct notify *notify)
+{
+	if (notify->manager_len == 0)
+		return;
+	(void)snprintf(notify->reloading, sizeof notify->reloading,
+		"RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_now_us());
+	notify->owes[WORD_RELOADING] = true;
+	notify_flush(notify);
+}
+
+void notify_reloaded(struct notify *notify)
+{
+	if (notify->said_ready) /* else it is said when it is true */
+		notify->owes[WORD_READY] = true;
 }

@@ -223,3 +223,8 @@ bool peer_is_allowed(const struct peer *peer, const struct access *access, size_
 	return peer->role == ROLE_ADMIN || list_has_uid(list, peer->uid) ||
 	       list_has_group(list, peer);
 }
+
+void peer_update(struct peer *peer, const struct access *access)
+{
+	peer->role = access_role(access, peer);
+}

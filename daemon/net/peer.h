@@ -48,6 +48,8 @@ void access_free(struct access *access);
 /* Reads the credentials of a connected Unix socket and gives the role. -errno: treat as nobody and close. */
 int peer_read(int fd, const struct access *access, struct peer *ret_peer) MUST_CHECK;
 void peer_done(struct peer *peer);
+/* Its role by other rules than at accept. */
+void peer_update(struct peer *peer, const struct access *access);
 /* May post to the handler with this index in the settings. */
 bool peer_is_allowed(const struct peer *peer, const struct access *access, size_t handler);
 const char *peer_role_name(enum role role); /* "none", "read", "post", "admin" */

@@ -38,7 +38,7 @@ int ready_begin(struct daemon *daemon)
 	int r = 0;
 
 	TAILQ_FOREACH (pool, &daemon->board->pools, link) {
-		r = hostlink_new(daemon, pool);
+		r = hostlink_new(daemon, pool, HOSTLINK_SHARED, &link);
 		if (r < 0)
 			return r;
 	}
@@ -57,7 +57,7 @@ void ready_check(struct daemon *daemon)
 	if (daemon->is_ready)
 		return;
 	TAILQ_FOREACH (link, &daemon->links, link)
-		if (!link->was_up)
+		if (link->part == HOSTLINK_SHARED && !link->was_up)
 			return;
 	daemon->is_ready = true;
 	ready_serve(daemon);

@@ -12,12 +12,20 @@
 #include "base/log.h"
 #include "net/daemon.h"
 #include "net/hostlink.h"
+#include "net/reload.h"
 #include "net/stop.h"
 
 static void on_stop(evutil_socket_t signal, short what, void *arg)
 {
 	(void)what;
 	stop_by_signal(arg, signal);
+}
+
+static void on_reload(evutil_socket_t signal, short what, void *arg)
+{
+	(void)signal;
+	(void)what;
+	reload_by_signal(arg);
 }
 
 static void on_child(evutil_socket_t signal, short what, void *arg)
@@ -40,6 +48,7 @@ static const struct {
 } rows[] = {
 	{SIGTERM, on_stop},
 	{SIGINT, on_stop},
+	{SIGHUP, on_reload},
 	{SIGCHLD, on_child},
 };
 
@@ -54,7 +63,6 @@ int signals_new(struct daemon *daemon, struct signals **ret_signals)
 	if (signals == NULL)
 		return -ENOMEM;
 	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGHUP, SIG_IGN); /* a terminal that goes does not end a daemon */
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		signals->events[i] =
 			evsignal_new(daemon->base, rows[i].signal, rows[i].fire, daemon);

@@ -13,6 +13,7 @@
 #include "net/conn.h"
 #include "net/daemon.h"
 #include "net/hostlink.h"
+#include "net/hosts.h"
 #include "net/notify.h"
 #include "net/ready.h"
 #include "net/stop.h"
@@ -89,6 +90,7 @@ void turn_once(struct daemon *daemon)
 	daemon->now_us = clock_now_us();
 	turn_set_wall(daemon);
 	deadline_run(&daemon->board->deadlines, daemon->now_us);
+	hosts_check(daemon);
 	if (sched_run(daemon->board, daemon->now_us) < 0)
 		log_error("no_memory", "no memory to start a task: it waits");
 	turn_commit(daemon);
@@ -99,5 +101,6 @@ void turn_once(struct daemon *daemon)
 	notify_turn(daemon);
 	conn_sweep(daemon);
 	daemon->hooks.on_sweep(daemon);
+	hosts_sweep(daemon);
 	board_sweep(daemon->board);
 }

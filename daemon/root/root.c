@@ -65,7 +65,10 @@ static int root_open_loop(struct daemon *daemon)
 static int root_open_all(struct daemon *daemon, const char *socket, char *ret_why, size_t why_size)
 {
 	const char *path = socket != NULL ? socket : daemon->settings->daemon.socket;
-	int r = board_new(daemon->settings, count_cores(), &daemon->board);
+	int r;
+
+	daemon->cores = count_cores();
+	r = board_new(daemon->settings, daemon->cores, &daemon->board);
 
 	(void)snprintf(ret_why, why_size, "out of memory");
 	if (r == 0)

@@ -175,14 +175,44 @@ static const struct {
 	{CALL("Post", "\"handler\":\"none\""), "workpool.NoSuchHandler"},
 	{CALL("Post", "\"handler\":\"echo\""), "workpool.NotReady"}, /* our hosts offer noop only */
 	{CALL("Post", "\"handler\":\"noop\",\"pool\":\"x\""), "workpool.NoSuchPool"},
+	{CALL("Post", "\"handler\":\"noop\",\"priority\":10"),
+		"\"parameter\":\"priority\",\"reason\":\"a number from 0 to 9\""},
+	{CALL("Post", "\"handler\":\"noop\",\"delay_ms\":2592000001"),
+		"\"parameter\":\"delay_ms\""},
+	{CALL("Post", "\"handler\":\"noop\",\"retries\":1001"), "\"parameter\":\"retries\""},
+	{CALL("Post", "\"handler\":\"noop\",\"unique\":\"\""),
+		"\"parameter\":\"unique\",\"reason\":\"a string of 1 to 256 bytes\""},
+	{CALL("Post", "\"handler\":\"noop\",\"wait_room_ms\":86400001"),
+		"\"parameter\":\"wait_room_ms\""},
+	{CALL("Post", "\"handler\":\"noop\",\"delay_ms\":5,\"expires_ms\":5"),
+		"\"parameter\":\"expires_ms\",\"reason\":\"0, or more than delay_ms\""},
 	{CALL("Resize", ""), "\"parameter\":\"workers\""},
 	{CALL("Resize", "\"workers\":0"), "\"parameter\":\"workers\""},
 	{CALL("Pause", "\"pool\":\"x\""), "workpool.NoSuchPool"},
 	{CALL("Drain", "\"pool\":\"x\""), "workpool.NoSuchPool"},
 	{CALL("Stats", "\"pool\":\"x\""), "workpool.NoSuchPool"},
 	{CALL("Show", "\"id\":\"77\""), "workpool.NoSuchTask"},
+	{CALL("Show", "\"name\":\"x\""), "workpool.NoSuchTask"},
+	{CALL("Show", ""), "\"parameter\":\"id\",\"reason\":\"required, or name is\""},
+	{CALL("Show", "\"id\":\"1\",\"name\":\"x\""),
+		"\"parameter\":\"name\",\"reason\":\"not together with id\""},
+	{CALL("Explain", ""), "\"parameter\":\"id\",\"reason\":\"required\""},
+	{CALL("Explain", "\"id\":\"77\""), "workpool.NoSuchTask"},
 	{CALL("Wait", "\"ids\":[]"), "\"parameter\":\"ids\""},
 	{CALL("Wait", "\"ids\":[\"77\"]"), "workpool.NoSuchTask"},
+	{CALL("Wait", "\"names\":[]"), "\"parameter\":\"ids\""},
+	{CALL("Wait", "\"names\":[\"x\"]"), "\"id\":\"x\""},
+	{CALL("Cancel", ""),
+		"\"parameter\":\"ids\",\"reason\":\"required, or handler, pool or state is\""},
+	{CALL("Cancel", "\"ids\":[\"1\"],\"state\":\"queued\""),
+		"\"reason\":\"not together with handler, pool or state\""},
+	{CALL("Cancel", "\"ids\":[]"),
+		"\"parameter\":\"ids\",\"reason\":\"an array of 1 to 1000 strings\""},
+	{CALL("Cancel", "\"state\":\"done\""), "\"reason\":\"one of queued, delayed, active\""},
+	{CALL("Cancel", "\"handler\":\"x\""), "workpool.NoSuchHandler"},
+	{CALL("Cancel", "\"pool\":\"x\""), "workpool.NoSuchPool"},
+	{CALL("Retry", ""), "\"parameter\":\"ids\",\"reason\":\"required\""},
+	{CALL("Retry", "\"ids\":[]"), "\"reason\":\"an array of 1 to 1000 strings\""},
 };
 
 START_TEST(test_call_that_is_refused_says_why_and_holds_nothing)
@@ -442,8 +472,8 @@ START_TEST(test_shutdown_kills_hosts_that_do_not_leave)
 	fx_pass(10 * US_PER_SEC); /* they do not listen */
 	fx_turn();
 	fx_turn();
-	ck_assert_uint_eq(count_words(client_hear(scene.here), "\"reason\":\"crashed\""), 1);
-	ck_assert_uint_eq(count_words(client_hear(admin), "\"failed\":2"), 1);
+	ck_assert_uint_eq(count_words(client_hear(scene.here), "\"reason\":\"shutdown\""), 1);
+	ck_assert_uint_eq(count_words(client_hear(admin), "\"cancelled\":2"), 1);
 	FX_UNTIL(fx.daemon.done);
 	(void)close(admin);
 	scene_close(&scene);

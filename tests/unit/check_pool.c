@@ -119,13 +119,13 @@ START_TEST(test_pool_take_back_leaves_no_trace_of_the_start)
 	ck_assert_int_eq(fixture_try(&fx, fx.pool, 50, &task), 0);
 	board_settle(fx.board, fx.now_us);
 	fixture_sched(&fx);
-	ck_assert(deadline_is_set(&task->limit));
+	ck_assert(deadline_is_set(&task->timer));
 	board_undo(fx.board, -ENOSPC);
 	fixture_check(&fx);
 	ck_assert_uint_eq(task->state, TASK_QUEUED);
 	ck_assert_uint_eq(task->attempt, 0);
 	ck_assert_uint_eq(task->started_us, 0);
-	ck_assert(!deadline_is_set(&task->limit) && !task->unsent && task->slot == NULL);
+	ck_assert(!deadline_is_set(&task->timer) && !task->unsent && task->slot == NULL);
 	ck_assert_uint_eq(pool_ready(fx.pool), 1);
 }
 END_TEST

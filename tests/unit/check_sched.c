@@ -109,9 +109,9 @@ START_TEST(test_sched_notes_times)
 	fixture_turn(&fx, 0);
 	fx.now_us += 700;
 	ck_assert_int_eq(fixture_end(&fx, task, RESULT_OK), 0);
-	ck_assert_uint_eq(fx.pool->stats.wait.sum_us, 300);
-	ck_assert_uint_eq(fx.pool->stats.run.sum_us, 700);
-	ck_assert_uint_eq(fx.pool->stats.total.sum_us, 1000);
+	ck_assert_uint_eq(fx.pool->stats.times.wait.sum_us, 300);
+	ck_assert_uint_eq(fx.pool->stats.times.run.sum_us, 700);
+	ck_assert_uint_eq(fx.pool->stats.times.total.sum_us, 1000);
 	fixture_turn(&fx, 0);
 }
 END_TEST

@@ -22,7 +22,7 @@ static void teardown(void)
 
 static struct slot *take_for(unsigned i)
 {
-	struct slot *slot = slot_take(&slots, &tasks[i]);
+	struct slot *slot = slot_take(&slots, &tasks[i], slots.host);
 
 	ck_assert_ptr_nonnull(slot);
 	ck_assert_ptr_eq(slot->task, &tasks[i]);
@@ -40,7 +40,7 @@ static void expect(uint32_t n_free, uint32_t n_busy, uint32_t n_leaving)
 START_TEST(test_slots_without_a_host_are_gone)
 {
 	expect(0, 0, 0);
-	ck_assert_ptr_null(slot_take(&slots, &tasks[0]));
+	ck_assert_ptr_null(slot_take(&slots, &tasks[0], slots.host));
 	ck_assert_ptr_null(slots_busy_of(&slots, &old_host));
 }
 END_TEST
@@ -52,7 +52,7 @@ START_TEST(test_slots_come_up_with_their_host)
 	for (unsigned i = 0; i < 4; i++)
 		ck_assert_uint_eq(take_for(i)->id, i);
 	expect(0, 4, 0);
-	ck_assert_ptr_null(slot_take(&slots, &tasks[4]));
+	ck_assert_ptr_null(slot_take(&slots, &tasks[4], slots.host));
 }
 END_TEST
 
@@ -81,7 +81,7 @@ START_TEST(test_slots_shrink_takes_free_ones_at_once_and_busy_ones_when_they_end
 	expect(0, 3, 2);
 	slot_release(&slots, busy[3]);
 	expect(0, 2, 1);
-	ck_assert_ptr_null(slot_take(&slots, &tasks[4]));
+	ck_assert_ptr_null(slot_take(&slots, &tasks[4], slots.host));
 	slot_release(&slots, busy[0]);
 	expect(1, 1, 1);
 	slot_release(&slots, busy[2]);

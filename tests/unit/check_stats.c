@@ -44,24 +44,26 @@ START_TEST(test_stats_marks_only_rise_until_reset)
 	stats_mark(&stats, 1, 2);
 	ck_assert_uint_eq(stats.max_queued, 3);
 	ck_assert_uint_eq(stats.max_active, 2);
-	stats_done(&stats, 10, 20, 30);
+	times_attempt(&stats.times, 10, 20, 30);
+	hist_add(&stats.times.total, 20);
 	stats.counters.posted = 9;
 	stats_reset_marks(&stats, 1, 0);
 	ck_assert_uint_eq(stats.max_queued, 1);
 	ck_assert_uint_eq(stats.max_active, 0);
-	ck_assert_uint_eq(stats.total.count, 0);
-	ck_assert_uint_eq(stats.wait.count + stats.run.count, 0);
+	ck_assert_uint_eq(stats.times.total.count, 0);
+	ck_assert_uint_eq(stats.times.wait.count + stats.times.run.count, 0);
 	ck_assert_uint_eq(stats.counters.posted, 9);
 }
 END_TEST
 
-START_TEST(test_stats_done_takes_the_three_times_apart)
+START_TEST(test_stats_times_of_an_attempt_are_taken_apart)
 {
-	stats_done(&stats, 1000, 1030, 1090);
-	ck_assert_uint_eq(stats.wait.sum_us, 30);
-	ck_assert_uint_eq(stats.run.sum_us, 60);
-	ck_assert_uint_eq(stats.total.sum_us, 90);
-	ck_assert_double_eq(rate_over(&stats.ended, US_PER_SEC, 1), 1.0);
+	times_attempt(&stats.times, 1000, 1030, 1090);
+	ck_assert_uint_eq(stats.times.wait.sum_us, 30);
+	ck_assert_uint_eq(stats.times.run.sum_us, 60);
+	ck_assert_uint_eq(stats.times.total.count, 0);
+	times_clear(&stats.times);
+	ck_assert_uint_eq(stats.times.wait.count + stats.times.run.count, 0);
 }
 END_TEST
 
@@ -132,7 +134,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, NULL);
 	tcase_add_test(tcase, test_stats_every_counter_has_its_row);
 	tcase_add_test(tcase, test_stats_marks_only_rise_until_reset);
-	tcase_add_test(tcase, test_stats_done_takes_the_three_times_apart);
+	tcase_add_test(tcase, test_stats_times_of_an_attempt_are_taken_apart);
 	tcase_add_test(tcase, test_rate_counts_whole_seconds_that_are_over);
 	tcase_add_test(tcase, test_rate_forgets_over_gaps);
 	tcase_add_test(tcase, test_rate_right_after_boot);

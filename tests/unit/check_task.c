@@ -17,6 +17,7 @@ static const struct row {
 	{TASK_QUEUED, EV_CANCEL, TASK_CANCELLED},
 	{TASK_QUEUED, EV_EXPIRE, TASK_EXPIRED},
 	{TASK_QUEUED, EV_UNPOST, TASK_NEW},
+	{TASK_QUEUED, EV_UNRETRY, TASK_LOST}, /* what the store holds: setup() says so */
 	{TASK_DELAYED, EV_DUE, TASK_QUEUED},
 	{TASK_DELAYED, EV_CANCEL, TASK_CANCELLED},
 	{TASK_DELAYED, EV_EXPIRE, TASK_EXPIRED},
@@ -25,10 +26,15 @@ static const struct row {
 	{TASK_ACTIVE, EV_FAIL, TASK_FAILED},
 	{TASK_ACTIVE, EV_CANCEL, TASK_CANCELLED},
 	{TASK_ACTIVE, EV_RETURN, TASK_QUEUED},
+	{TASK_ACTIVE, EV_RETURN_LATER, TASK_DELAYED},
 	{TASK_ACTIVE, EV_LOSE, TASK_LOST},
 	{TASK_ACTIVE, EV_UNSTART, TASK_QUEUED},
+	{TASK_FAILED, EV_RETRY, TASK_QUEUED},
+	{TASK_CANCELLED, EV_RETRY, TASK_QUEUED},
 	{TASK_CANCELLED, EV_UNPOST, TASK_NEW},
+	{TASK_EXPIRED, EV_RETRY, TASK_QUEUED},
 	{TASK_EXPIRED, EV_UNPOST, TASK_NEW},
+	{TASK_LOST, EV_RETRY, TASK_QUEUED},
 };
 
 /* The events that bring a new task into each state; TASK_EVENTS: no more. */
@@ -56,10 +62,11 @@ static void setup(void)
 	memset(&handler, 0, sizeof handler);
 	TAILQ_INIT(&board.dirty);
 	pool.board = &board;
-	task = task_new(7, view_of("name"), view_of("[1]"));
+	task = task_new(view_of("name"), view_of("key"), view_of("[1]"));
 	ck_assert_ptr_nonnull(task);
 	task->pool = &pool;
 	task->handler = &handler;
+	task->saved = TASK_LOST;
 }
 
 static void teardown(void)
@@ -75,6 +82,7 @@ static void bring_to(enum task_state state)
 	if (task->dirty)
 		TAILQ_REMOVE(&board.dirty, task, in_dirty);
 	task->dirty = false;
+	task->news = 0;
 }
 
 static const struct row *find_row(enum task_state from, enum task_event event)
@@ -96,6 +104,7 @@ static void expect_step(const struct row *row)
 	before[row->to]++;
 	ck_assert_mem_eq(pool.count, before, sizeof before);
 	ck_assert_mem_eq(handler.count, before, sizeof before);
+	ck_assert_uint_eq(task->news, 1u << row->event);
 	ck_assert(task->dirty);
 	ck_assert_ptr_eq(TAILQ_FIRST(&board.dirty), task);
 	ck_assert_ptr_null(TAILQ_NEXT(task, in_dirty));
@@ -130,7 +139,7 @@ END_TEST
 
 START_TEST(test_task_is_dirty_once_behind_those_that_changed_before)
 {
-	struct task *second = task_new(8, view_of(""), view_of(""));
+	struct task *second = task_new(view_of(""), view_of(""), view_of(""));
 
 	ck_assert_ptr_nonnull(second);
 	second->pool = &pool;
@@ -175,18 +184,21 @@ END_TEST
 
 START_TEST(test_task_new_copies_its_texts)
 {
-	char name[] = "n", args[] = "{\"a\":1}";
-	struct task *own = task_new(1, view_of(name), view_of(args));
+	char name[] = "n", key[] = "k", args[] = "{\"a\":1}";
+	struct task *own = task_new(view_of(name), view_of(key), view_of(args));
 
 	ck_assert_ptr_nonnull(own);
 	memset(name, 'x', sizeof name - 1);
+	memset(key, 'x', sizeof key - 1);
 	memset(args, 'x', sizeof args - 1);
 	ck_assert_str_eq(task_name(own), "n");
+	ck_assert_str_eq(task_unique(own), "k");
+	ck_assert_uint_eq(own->unique_len, 1);
 	ck_assert(view_is_equal(task_args(own), view_of("{\"a\":1}")));
 	ck_assert_int_eq(task_args(own).data[task_args(own).len], '\0');
 	ck_assert_uint_eq(own->state, TASK_NEW);
 	ck_assert(
-		!own->dirty && !deadline_is_set(&own->limit) && watch_list_is_empty(&own->watches));
+		!own->dirty && !deadline_is_set(&own->timer) && watch_list_is_empty(&own->watches));
 	ck_assert_str_eq(task_reason(own), "");
 	ck_assert_uint_eq(task_result(own).len, 0);
 	task_free(own);
@@ -195,10 +207,11 @@ END_TEST
 
 START_TEST(test_task_new_takes_empty_texts)
 {
-	struct task *own = task_new(1, view_of(NULL), view_of(NULL));
+	struct task *own = task_new(view_of(NULL), view_of(NULL), view_of(NULL));
 
 	ck_assert_ptr_nonnull(own);
 	ck_assert_str_eq(task_name(own), "");
+	ck_assert_str_eq(task_unique(own), "");
 	ck_assert_uint_eq(task_args(own).len, 0);
 	task_free(own);
 	task_free(NULL);
@@ -209,14 +222,15 @@ START_TEST(test_task_new_refuses_texts_beyond_4_gib)
 {
 	const struct view huge = {"", (size_t)UINT32_MAX + 1};
 
-	ck_assert_ptr_null(task_new(1, huge, view_of("")));
-	ck_assert_ptr_null(task_new(1, view_of(""), huge));
+	ck_assert_ptr_null(task_new(huge, view_of(""), view_of("")));
+	ck_assert_ptr_null(task_new(view_of(""), huge, view_of("")));
+	ck_assert_ptr_null(task_new(view_of(""), view_of(""), huge));
 }
 END_TEST
 
 START_TEST(test_task_free_takes_watches_off)
 {
-	struct task *own = task_new(1, view_of(""), view_of(""));
+	struct task *own = task_new(view_of(""), view_of(""), view_of(""));
 	struct heard heard;
 
 	ck_assert_ptr_nonnull(own);

@@ -1,10 +1,13 @@
-/* check_wpctl: the client's tables and texts: every verb's row, every flag kind, every error's sentence, escaping, durations. */
+/* check_wpctl: the client's tables and texts: every verb's row, every flag kind, every error's sentence, escaping, values. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/cell.h"
 #include "client/fault.h"
+#include "client/outcome.h"
 #include "client/print.h"
+#include "client/sentence.h"
 #include "client/text.h"
 #include "client/verb.h"
 #include "client/wait.h"
@@ -84,6 +87,28 @@ static const struct line_row line_rows[] = {
 	{"wait --mine 1", CODE_USAGE, NULL, 0},
 	{"post \xff", CODE_USAGE, NULL, 0},
 	{"show --help", 0, "show", 0},
+	{"show --name late", 0, "show", 0},
+	{"show --name a,b 7 --name c", 0, "show", 1},
+	{"show --name=", CODE_USAGE, NULL, 0},
+	{"wait --name a --timeout 1s", 0, "wait", 0},
+	{"wait --timeout 1s", CODE_USAGE, NULL, 0},
+	{"post a --priority 9 --retries 0 -f", 0, "post", 1},
+	{"post a --priority 10", CODE_USAGE, NULL, 0},
+	{"post a --priority -1", CODE_USAGE, NULL, 0},
+	{"post a --retries 1001", CODE_USAGE, NULL, 0},
+	{"post a --unique=", CODE_USAGE, NULL, 0},
+	{"post a --delay soon", CODE_USAGE, NULL, 0},
+	{"log 1 -f --propagate", 0, "log", 1},
+	{"log 1 2", CODE_USAGE, NULL, 0},
+	{"cancel --handler h --mine", 0, "cancel", 0},
+	{"cancel --name a", CODE_USAGE, NULL, 0},
+	{"retry", CODE_USAGE, NULL, 0},
+	{"explain", CODE_USAGE, NULL, 0},
+	{"events --kind done,failed --kind lost", 0, "events", 0},
+	{"events mail", CODE_USAGE, NULL, 0},
+	{"reload --dry-run", 0, "reload", 0},
+	{"reload mail", CODE_USAGE, NULL, 0},
+	{"config pool mail", CODE_USAGE, NULL, 0},
 };
 
 START_TEST(test_verb_parse_judges_every_row)
@@ -116,6 +141,41 @@ START_TEST(test_verb_parse_fills_fields_and_leaves_the_rest_not_given)
 	ck_assert_ptr_null(ctl.opts.pool);
 	free(ctl.names);
 	free(copy);
+}
+END_TEST
+
+START_TEST(test_verb_parse_collects_a_flag_that_is_given_again)
+{
+	struct ctl ctl = {0};
+	char *copy;
+
+	ck_assert_int_eq(parse(&ctl, "events --kind a,b --kind=c", &copy), 0);
+	ck_assert_uint_eq(ctl.opts.kinds.n, 2);
+	ck_assert_str_eq(ctl.opts.kinds.texts[0], "a,b");
+	ck_assert_str_eq(ctl.opts.kinds.texts[1], "c");
+	ck_assert_uint_eq(ctl.opts.by_name.n, 0);
+	free(ctl.names);
+	free(copy);
+}
+END_TEST
+
+START_TEST(test_verb_parse_refuses_a_flag_that_is_given_too_often)
+{
+	char *argv[2 * OPT_LIST_MAX + 5] = {"wpctl", "show"};
+	struct ctl ctl = {0};
+	int argc = 2;
+
+	for (int i = 0; i < OPT_LIST_MAX; i++) {
+		argv[argc++] = "--name";
+		argv[argc++] = "x";
+	}
+	ck_assert_int_eq(verb_parse(&ctl, argc, argv), 0);
+	ck_assert_uint_eq(ctl.opts.by_name.n, OPT_LIST_MAX);
+	free(ctl.names);
+	ctl = (struct ctl){0};
+	argv[argc++] = "--name=x";
+	ck_assert_int_eq(verb_parse(&ctl, argc, argv), CODE_USAGE);
+	free(ctl.names);
 }
 END_TEST
 
@@ -197,7 +257,7 @@ START_TEST(test_fault_row_has_a_code_and_a_whole_sentence)
 
 	ck_assert_int_ne(fault_code(error_names[_i]), 0);
 	ck_assert_ptr_nonnull(strstr(text, ": "));
-	ck_assert_ptr_null(strpbrk(text, "{}"));
+	ck_assert_ptr_null(strpbrk(text, "{}|"));
 	free(text);
 }
 END_TEST
@@ -208,6 +268,15 @@ START_TEST(test_fault_sentence_is_filled_with_the_parameters)
 		json_pack("{s:s, s:i, s:i}", "pool", "mail", "queued", 100, "capacity", 100));
 
 	ck_assert_str_eq(text, "AtCapacity: pool \"mail\" has 100 of 100 queued");
+	free(text);
+	text = sentence("org.workpool.AtCapacity",
+		json_pack("{s:s, s:i, s:i, s:i}", "pool", "mail", "queued", 100, "capacity", 100,
+			"retry_after_ms", 1200));
+	ck_assert_str_eq(
+		text, "AtCapacity: pool \"mail\" has 100 of 100 queued; room in about 1200 ms");
+	free(text);
+	text = sentence("org.workpool.Duplicate", json_pack("{s:s}", "id", "7"));
+	ck_assert_str_eq(text, "Duplicate: task 7 has this key and has not ended");
 	free(text);
 	text = sentence("org.example.Odd", json_pack("{s:i}", "n", 1));
 	ck_assert_str_eq(text, "Odd: {\"n\":1}");
@@ -280,6 +349,124 @@ START_TEST(test_text_duration_prints_every_row)
 }
 END_TEST
 
+static const struct {
+	const char *pattern;
+	const char *text;
+	bool is_full;
+} sentence_rows[] = {
+	{"", "", true},
+	{"plain", "plain", true},
+	{"{a}", "7", true},
+	{"x{t}y{a}z", "xwordy7z", true},
+	{"{none}", "?", false},
+	{"{none}|{a}", "7", false},
+	{"{a}|{none}", "7", false},
+	{"{none}|{no}", "?", false},
+	{"all {none}|some", "some", false},
+	{"open {", "open {", true},
+	{"open {a", "open {a", true},
+	{"close } {a}", "close } 7", true},
+	{"{o}", "{\"k\":1}", true},
+};
+
+START_TEST(test_sentence_takes_the_first_alternative_that_is_full)
+{
+	json_t *params = json_pack("{s:i, s:s, s:{s:i}}", "a", 7, "t", "word", "o", "k", 1);
+	struct buf out;
+
+	buf_init(&out, TEXT_LIMIT);
+	ck_assert_int_eq(sentence_append(&out, sentence_rows[_i].pattern, params), 0);
+	ck_assert(view_is_equal(buf_view(&out), view_of(sentence_rows[_i].text)));
+	ck_assert(sentence_is_full(sentence_rows[_i].pattern, params) == sentence_rows[_i].is_full);
+	buf_done(&out);
+	json_decref(params);
+}
+END_TEST
+
+/* For a program and for a person; a time that depends on the zone is not among them. */
+static const struct {
+	enum print_kind kind;
+	const char *json;
+	const char *plain;
+	const char *shown;
+} cell_rows[] = {
+	{PRINT_TEXT, "\"a\\u001bb\"", "a\\x1bb", "a\\x1bb"},
+	{PRINT_STATE, "\"done\"", "done", "done"},
+	{PRINT_NUMBER, "12", "12", "12"},
+	{PRINT_NUMBER, "0.5", "0.500", "0.500"},
+	{PRINT_US, "1500", "1.500", "1.50 ms"},
+	{PRINT_US, "-1", "-0.001", "0 us"},
+	{PRINT_MS, "1500", "1500", "1.50 s"},
+	{PRINT_YES, "true", "yes", "yes"},
+	{PRINT_YES, "false", "no", "no"},
+	{PRINT_PERMILLE, "255", "255", "25.5 %"},
+	{PRINT_PERMILLE, "1000", "1000", "100.0 %"},
+	{PRINT_LIST, "[]", "-", "-"},
+	{PRINT_LIST, "[\"a\", \"b\\t\"]", "a,b\\x09", "a,b\\x09"},
+	{PRINT_JSON, "{\"a\": [1]}", "{\"a\":[1]}", "{\"a\":[1]}"},
+};
+
+START_TEST(test_cell_of_each_kind_for_programs_and_for_people)
+{
+	json_t *value = json_loads(cell_rows[_i].json, JSON_DECODE_ANY, NULL);
+	struct buf out;
+
+	ck_assert_ptr_nonnull(value);
+	buf_init(&out, TEXT_LIMIT);
+	ck_assert_int_eq(cell_append(cell_rows[_i].kind, false, value, &out), 0);
+	ck_assert(view_is_equal(buf_view(&out), view_of(cell_rows[_i].plain)));
+	buf_consume(&out, buf_len(&out));
+	ck_assert_int_eq(cell_append(cell_rows[_i].kind, true, value, &out), 0);
+	ck_assert(view_is_equal(buf_view(&out), view_of(cell_rows[_i].shown)));
+	buf_done(&out);
+	json_decref(value);
+}
+END_TEST
+
+START_TEST(test_text_clock_tells_the_day_of_what_is_not_today)
+{
+	static const double now = 1767268800; /* 2026-01-01 12:00:00 UTC */
+	struct buf out;
+
+	ck_assert_int_eq(setenv("TZ", "UTC", 1), 0);
+	buf_init(&out, TEXT_LIMIT);
+	ck_assert_int_eq(text_append_clock(&out, now + 61, now), 0);
+	ck_assert(view_is_equal(buf_view(&out), view_of("12:01:01")));
+	buf_consume(&out, buf_len(&out));
+	ck_assert_int_eq(text_append_clock(&out, now + 86400, now), 0);
+	ck_assert(view_is_equal(buf_view(&out), view_of("01-02 12:00")));
+	buf_consume(&out, buf_len(&out));
+	ck_assert_int_eq(text_append_clock(&out, now - 365 * 86400.0, now), 0);
+	ck_assert(view_is_equal(buf_view(&out), view_of("01-01 12:00")));
+	buf_done(&out);
+}
+END_TEST
+
+static const struct {
+	const char *task;
+	int code;
+	int propagated;
+} outcome_rows[] = {
+	{"{\"state\": \"done\", \"result\": {\"exit\": 0}}", 0, 0},
+	{"{\"state\": \"failed\", \"result\": {\"exit\": 3}}", CODE_TASK, 3},
+	{"{\"state\": \"failed\", \"result\": {\"signal\": 9}}", CODE_TASK, 137},
+	{"{\"state\": \"failed\", \"result\": {\"exit\": 256}}", CODE_TASK, CODE_TASK},
+	{"{\"state\": \"expired\"}", CODE_TASK, CODE_TASK},
+	{"{\"state\": \"lost\"}", CODE_TASK, CODE_TASK},
+	{"{}", CODE_TASK, CODE_TASK},
+};
+
+START_TEST(test_outcome_code_is_that_of_the_task_or_of_its_program)
+{
+	json_t *task = json_loads(outcome_rows[_i].task, 0, NULL);
+
+	ck_assert_ptr_nonnull(task);
+	ck_assert_int_eq(outcome_code(task, false), outcome_rows[_i].code);
+	ck_assert_int_eq(outcome_code(task, true), outcome_rows[_i].propagated);
+	json_decref(task);
+}
+END_TEST
+
 START_TEST(test_print_lookup_follows_dots)
 {
 	json_t *object = json_pack("{s:{s:{s:i}}, s:s}", "a", "b", "c", 7, "t", "x");
@@ -320,6 +507,15 @@ int main(void)
 		(int)ARRAY_SIZE(safe_rows));
 	tcase_add_loop_test(
 		tcase, test_text_duration_prints_every_row, 0, (int)ARRAY_SIZE(duration_rows));
+	tcase_add_test(tcase, test_verb_parse_collects_a_flag_that_is_given_again);
+	tcase_add_test(tcase, test_verb_parse_refuses_a_flag_that_is_given_too_often);
+	tcase_add_loop_test(tcase, test_sentence_takes_the_first_alternative_that_is_full, 0,
+		(int)ARRAY_SIZE(sentence_rows));
+	tcase_add_loop_test(tcase, test_cell_of_each_kind_for_programs_and_for_people, 0,
+		(int)ARRAY_SIZE(cell_rows));
+	tcase_add_test(tcase, test_text_clock_tells_the_day_of_what_is_not_today);
+	tcase_add_loop_test(tcase, test_outcome_code_is_that_of_the_task_or_of_its_program, 0,
+		(int)ARRAY_SIZE(outcome_rows));
 	tcase_add_test(tcase, test_print_lookup_follows_dots);
 	tcase_add_test(tcase, test_wait_deadline_does_not_wrap);
 	suite_add_tcase(suite, tcase);

@@ -1,6 +1,7 @@
 /*
- * core_fixture: a board with two pools, each with a host that is up, for the tests of core; and fixture_check(): what must
- * be true of a board's lists and numbers at any time. The settings may be changed between fixture_init() and _open().
+ * core_fixture: a board with two pools, each with a host that is up, three handlers and two resources that none of them
+ * uses at first, for the tests of core. The settings may be changed between fixture_init() and _open(). fixture_check() is
+ * in core_check.h.
  */
 #ifndef WORKPOOL_TESTS_UNIT_CORE_FIXTURE_H
 #define WORKPOOL_TESTS_UNIT_CORE_FIXTURE_H
@@ -9,20 +10,26 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "core/board.h"
 #include "core/sched.h"
 
-#define FIXTURE_POOLS 2
+#define FIXTURE_POOLS     2
+#define FIXTURE_HANDLERS  3
+#define FIXTURE_RESOURCES 2
 
 struct fixture {
 	struct settings settings;
 	struct settings_pool pools[FIXTURE_POOLS];
-	struct settings_handler handlers[FIXTURE_POOLS];
+	struct settings_handler handlers[FIXTURE_HANDLERS];
+	struct settings_resource resources[FIXTURE_RESOURCES];
+	uint32_t used[FIXTURE_HANDLERS][FIXTURE_RESOURCES];
 	struct board *board;
 	struct pool *pool;  /* "default", where fixture_post() goes */
 	struct pool *other; /* "other" */
 	uint64_t now_us;
-	char hosts[4]; /* their addresses stand for host processes; 0 and 1 are up */
+	char hosts
+		[6]; /* their addresses stand for host processes; 0 and 1 are up, the last two run suspects */
 };
 
 /* A watch that notes what it was told. */
@@ -60,10 +67,23 @@ static inline uint64_t fixture_random(uint64_t *seed)
 	return z ^ (z >> 31);
 }
 
+static inline void fixture_init_handler(struct settings_handler *row, char *name, char *pool)
+{
+	*row = (struct settings_handler){.name = name,
+		.pool = pool,
+		.kill_after_us = 5 * US_PER_SEC,
+		.backoff_min_us = US_PER_SEC,
+		.backoff_max_us = 600 * US_PER_SEC,
+		.crash_max = 2,
+		.weight = 1,
+		.priority = 5};
+}
+
 static inline void fixture_init(struct fixture *fx, uint32_t workers, uint64_t capacity)
 {
 	static char names[FIXTURE_POOLS][16] = {"default", "other"};
-	static char handlers[FIXTURE_POOLS][16] = {"sleep", "echo"};
+	static char handlers[FIXTURE_HANDLERS][16] = {"sleep", "echo", "mail"};
+	static char resources[FIXTURE_RESOURCES][16] = {"db", "net"};
 
 	memset(fx, 0, sizeof *fx);
 	fx->now_us = 1000000;
@@ -72,14 +92,27 @@ static inline void fixture_init(struct fixture *fx, uint32_t workers, uint64_t c
 	fx->settings.pools = fx->pools;
 	fx->settings.n_pools = FIXTURE_POOLS;
 	fx->settings.handlers = fx->handlers;
-	fx->settings.n_handlers = FIXTURE_POOLS;
+	fx->settings.n_handlers = FIXTURE_HANDLERS;
+	fx->settings.resources = fx->resources;
+	fx->settings.n_resources = FIXTURE_RESOURCES;
 	for (unsigned i = 0; i < FIXTURE_POOLS; i++) {
 		fx->pools[i].name = names[i];
 		fx->pools[i].workers.number = workers;
 		fx->pools[i].capacity = capacity;
-		fx->handlers[i].name = handlers[i];
-		fx->handlers[i].pool = names[i];
 	}
+	for (unsigned i = 0; i < FIXTURE_HANDLERS; i++) {
+		fixture_init_handler(&fx->handlers[i], handlers[i], names[i % FIXTURE_POOLS]);
+		fx->handlers[i].resource_at = fx->used[i];
+	}
+	for (unsigned i = 0; i < FIXTURE_RESOURCES; i++)
+		fx->resources[i] = (struct settings_resource){
+			.name = resources[i], .burst = 1, .breaker_pause_us = 5 * US_PER_SEC};
+}
+
+/* The handler's tasks claim this resource. Between fixture_init() and _open(). */
+static inline void fixture_use(struct fixture *fx, unsigned handler, uint32_t resource)
+{
+	fx->used[handler][fx->handlers[handler].n_resources++] = resource;
 }
 
 static inline void fixture_open(struct fixture *fx)
@@ -99,26 +132,40 @@ static inline void fixture_start(struct fixture *fx, uint32_t workers, uint64_t 
 	fixture_open(fx);
 }
 
-static inline int fixture_try(
-	struct fixture *fx, struct pool *pool, uint64_t timeout_us, struct task **ret_task)
+/* A plain post for handler 0; the test changes what it is about. */
+static inline struct post fixture_make_post(const struct fixture *fx, struct pool *pool)
 {
-	const struct post post = {.pool = pool,
+	return (struct post){.pool = pool,
 		.handler = &fx->board->handlers[0],
 		.name = VIEW_LIT("name"),
 		.args = VIEW_LIT("{\"ms\":1}"),
-		.timeout_us = timeout_us,
+		.priority = 5,
 		.owner_uid = 1000};
+}
 
+static inline int fixture_try(
+	struct fixture *fx, struct pool *pool, uint64_t timeout_us, struct task **ret_task)
+{
+	struct post post = fixture_make_post(fx, pool);
+
+	post.timeout_us = timeout_us;
 	return board_post(fx->board, &post, fx->now_us, ret_task);
+}
+
+static inline struct task *fixture_post_as(struct fixture *fx, const struct post *post)
+{
+	struct task *task = NULL;
+
+	ck_assert_int_eq(board_post(fx->board, post, fx->now_us, &task), 0);
+	ck_assert_ptr_nonnull(task);
+	return task;
 }
 
 static inline struct task *fixture_post(struct fixture *fx)
 {
-	struct task *task = NULL;
+	const struct post post = fixture_make_post(fx, fx->pool);
 
-	ck_assert_int_eq(fixture_try(fx, fx->pool, 0, &task), 0);
-	ck_assert_ptr_nonnull(task);
-	return task;
+	return fixture_post_as(fx, &post);
 }
 
 static inline void fixture_sched(struct fixture *fx)
@@ -126,34 +173,14 @@ static inline void fixture_sched(struct fixture *fx)
 	ck_assert_int_eq(sched_run(fx->board, fx->now_us), 0);
 }
 
-/* What net does at the end of a turn: hands the next task over, or asks one to end; NULL: none is left. */
-static inline struct task *fixture_take_start(struct fixture *fx)
-{
-	struct task *task = TAILQ_FIRST(&fx->board->starts);
-
-	if (task != NULL) {
-		TAILQ_REMOVE(&fx->board->starts, task, in_place);
-		task->unsent = false;
-	}
-	return task;
-}
-
-static inline struct task *fixture_take_ask(struct fixture *fx)
-{
-	struct task *task = TAILQ_FIRST(&fx->board->asks);
-
-	if (task != NULL) {
-		TAILQ_REMOVE(&fx->board->asks, task, in_place);
-		task->on_asks = false;
-	}
-	return task;
-}
-
+/* What net does at the end of a turn: hands tasks over, asks some to end, ends hosts. */
 static inline void fixture_hand_over(struct fixture *fx)
 {
-	while (fixture_take_start(fx) != NULL)
+	while (board_take_start(fx->board) != NULL)
 		continue;
-	while (fixture_take_ask(fx) != NULL)
+	while (board_take_ask(fx->board) != NULL)
+		continue;
+	while (board_take_stuck(fx->board) != NULL)
 		continue;
 }
 
@@ -165,7 +192,9 @@ static inline int fixture_end(struct fixture *fx, const struct task *task, uint8
 }
 
 /* How far a long test is: told when a check fails. */
-static unsigned long fixture_step UNUSED;
+unsigned long fixture_step __attribute__((weak)); /* one for all files of a test */
+/* Without memory a timer may not be set, though it should be (core/timer.h). */
+bool fixture_is_lax __attribute__((weak));
 
 /* As ck_assert(), which writes a mark for each that holds: too slow for what is done a million times. */
 #define MUST(cond)                                                                                 \
@@ -174,145 +203,7 @@ static unsigned long fixture_step UNUSED;
 			ck_abort_msg("%s, at step %lu", #cond, fixture_step);                      \
 	} while (0)
 
-/* fixture_check(): the numbers that a walk over board->tasks gives. */
-struct tally {
-	uint64_t state[FIXTURE_POOLS][TASK_STATES];
-	uint64_t dirty, starts, asks, ended;
-};
-
-static inline void fixture_check_task(const struct board *board, const struct task *task)
-{
-	bool is_active = task->state == TASK_ACTIVE;
-
-	MUST(task->state < TASK_STATES);
-	MUST(task->state != TASK_NEW);
-	MUST(board_find_task(board, task->id) == task);
-	MUST((task->slot != NULL) == is_active);
-	MUST((task->started_us != 0 && task->ended_us == 0) == is_active);
-	MUST((task->ended_us != 0) == task_is_ended(task));
-	MUST(is_active || (!task->unsent && !task->on_asks));
-	MUST(!task->on_asks || (task->asked && !task->unsent));
-	MUST(task->dirty || task->saved == task->state);
-	if (is_active) {
-		MUST(task->slot->task == task);
-		MUST(task->slot->state == SLOT_BUSY);
-		MUST(task->slot->host != NULL);
-	}
-	MUST(deadline_is_set(&task->limit) ==
-		(is_active && task->timeout_us > 0 && !task->overdue));
-}
-
-static inline void fixture_check_slots(const struct slots *slots, uint64_t active)
-{
-	uint32_t n_free = 0, n_busy = 0, n_leaving = 0, listed = 0;
-	const struct slot *slot;
-
-	MUST(slots->workers <= slots->len);
-	for (uint32_t i = 0; i < slots->len; i++) {
-		slot = slots->all[i];
-		MUST(slot->id == i);
-		MUST((slot->host != NULL) == (slot->state != SLOT_GONE));
-		MUST((slot->task != NULL) == (slot->state == SLOT_BUSY));
-		MUST(slot->state != SLOT_FREE || i < slots->workers);
-		MUST(slot->state != SLOT_GONE || i >= slots->workers || slots->host == NULL);
-		n_free += slot->state == SLOT_FREE;
-		n_busy += slot->state == SLOT_BUSY;
-		n_leaving += slot->state == SLOT_BUSY && i >= slots->workers;
-	}
-	TAILQ_FOREACH (slot, &slots->free, link) {
-		MUST(slot->state == SLOT_FREE);
-		MUST(++listed <= n_free);
-	}
-	MUST(listed == n_free);
-	MUST(slots->n_free == n_free);
-	MUST(slots->n_busy == n_busy);
-	MUST(slots->n_leaving == n_leaving);
-	MUST(n_busy == active);
-}
-
-/* A list may hold a task only once, and only tasks that say so: a task that is on two lists breaks one of the counts. */
-#define FIXTURE_COUNT(list, member, task, expected, is_right)                                      \
-	do {                                                                                       \
-		uint64_t count_ = 0;                                                               \
-		struct task *const *prev_ = &TAILQ_FIRST(list);                                    \
-		TAILQ_FOREACH (task, list, member) {                                               \
-			MUST(*(task)->member.tqe_prev == task);                                    \
-			MUST((task)->member.tqe_prev == prev_);                                    \
-			MUST(is_right);                                                            \
-			MUST(++count_ <= expected);                                                \
-			prev_ = &TAILQ_NEXT(task, member);                                         \
-		}                                                                                  \
-		MUST(count_ == expected);                                                          \
-	} while (0)
-
-static inline bool fixture_is_next(uint64_t last[FIXTURE_POOLS], const struct task *task)
-{
-	uint64_t *id = &last[task->pool != TAILQ_FIRST(&task->pool->board->pools)];
-	bool is_next = task->id > *id;
-
-	*id = task->id;
-	return is_next;
-}
-
-static inline void fixture_check_lists(const struct board *board, const struct tally *tally)
-{
-	const struct task *task;
-	uint64_t ended_us = 0;
-	uint64_t last[FIXTURE_POOLS] = {
-		0}; /* of each pool: first in, first out up to the hand-over */
-
-	FIXTURE_COUNT(&board->dirty, in_dirty, task, tally->dirty, task->dirty);
-	FIXTURE_COUNT(&board->starts, in_place, task, tally->starts,
-		task->state == TASK_ACTIVE && task->unsent && !task->dirty &&
-			fixture_is_next(last, task));
-	FIXTURE_COUNT(&board->asks, in_place, task, tally->asks, task->on_asks);
-	FIXTURE_COUNT(&board->ended, in_place, task, tally->ended,
-		task_is_ended(task) && !task->dirty && task->saved == task->state &&
-			task->ended_us >= ended_us && (ended_us = task->ended_us) != 0);
-	MUST(board->n_ended == tally->ended);
-}
-
-static inline void fixture_check_pool(const struct pool *pool, const uint64_t state[TASK_STATES])
-{
-	const struct task *task;
-	uint64_t sum = 0, last_id = 0;
-
-	for (unsigned i = TASK_QUEUED; i < TASK_STATES; i++) {
-		MUST(i < TASK_DONE ? pool->count[i] == state[i] : pool->count[i] >= state[i]);
-		sum += pool->count[i];
-	}
-	MUST(pool->stats.counters.posted == sum);
-	FIXTURE_COUNT(&pool->queue.tasks, in_place, task, pool->count[TASK_QUEUED],
-		task->state == TASK_QUEUED && task->pool == pool && task->id > last_id &&
-			(last_id = task->id) != 0);
-	fixture_check_slots(&pool->slots, pool->count[TASK_ACTIVE]);
-}
-
-static inline void fixture_check(const struct fixture *fx)
-{
-	const struct board *board = fx->board;
-	struct tally tally = {0};
-	const struct task *task;
-	uint64_t last_id = 0;
-
-	TAILQ_FOREACH (task, &board->tasks, in_all) {
-		fixture_check_task(board, task);
-		MUST(task->id > last_id);
-		last_id = task->id;
-		tally.state[task->pool == fx->other][task->state]++;
-		tally.dirty += task->dirty;
-		tally.starts += task->unsent && !task->dirty;
-		tally.asks += task->on_asks;
-		tally.ended += task_is_ended(task) && !task->dirty;
-	}
-	MUST(last_id <= board->last_id);
-	fixture_check_lists(board, &tally);
-	fixture_check_pool(fx->pool, tally.state[0]);
-	fixture_check_pool(fx->other, tally.state[1]);
-	for (unsigned i = TASK_QUEUED; i < TASK_STATES; i++)
-		MUST(board->handlers[0].count[i] + board->handlers[1].count[i] ==
-			fx->pool->count[i] + fx->other->count[i]);
-}
+#include "core_check.h"
 
 /* Steps 2 to 7 of a turn; error: what the commit says. */
 static inline void fixture_turn(struct fixture *fx, int error)
@@ -320,6 +211,7 @@ static inline void fixture_turn(struct fixture *fx, int error)
 	deadline_run(&fx->board->deadlines, fx->now_us);
 	fixture_sched(fx);
 	fixture_check(fx);
+	fixture_check_served(fx);
 	if (error == 0)
 		board_settle(fx->board, fx->now_us);
 	else

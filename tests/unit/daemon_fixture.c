@@ -141,6 +141,8 @@ int spawn_host(const char *path, const char *pool, pid_t *ret_pid, int *ret_fd)
 	int fds[2];
 
 	(void)path;
+	if (fx.spawn_error != 0)
+		return fx.spawn_error;
 	ck_assert_uint_lt(fx.n_hosts, FX_HOSTS);
 	ck_assert_int_eq(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
@@ -389,6 +391,11 @@ static void host_take(struct fx_host *host, const struct hostmsg *msg)
 	}
 	host->n_cancels += msg->type == HOSTMSG_CANCEL;
 	host->n_quits += msg->type == HOSTMSG_QUIT;
+	host->n_resizes += msg->type == HOSTMSG_RESIZE;
+	if (msg->type == HOSTMSG_SETUP)
+		host->workers = msg->setup.workers;
+	if (msg->type == HOSTMSG_RESIZE)
+		host->workers = msg->resize.workers;
 }
 
 void host_hear(struct fx_host *host)

@@ -42,7 +42,8 @@ struct fx_host {
 	struct buf in;
 	struct fx_run runs[FX_RUNS];
 	size_t n_runs;
-	unsigned n_cancels, n_quits;
+	uint32_t workers; /* as it was last told */
+	unsigned n_cancels, n_quits, n_resizes;
 };
 
 struct fixture {
@@ -55,6 +56,7 @@ struct fixture {
 	bool is_closed;     /* the store was */
 	struct fx_host hosts[FX_HOSTS];
 	size_t n_hosts;
+	int spawn_error; /* what spawn_host() answers */
 	/* The last turn: C a commit that worked, X one that failed, H sent to a host, A sent to a client. */
 	char story[64];
 	unsigned sends[FX_FDS], recvs[FX_FDS]; /* system calls of the last turn, by descriptor */
@@ -106,7 +108,9 @@ unsigned count_words(const char *text, const char *word);
 #define POST                 CALL("Post", "\"handler\":\"noop\"")
 #define POST_WAIT            CALL("Post", "\"handler\":\"noop\",\"wait\":true")
 #define POST_OTHER_WAIT      CALL("Post", "\"handler\":\"noop\",\"pool\":\"other\",\"wait\":true")
-#define TWO_POOLS            "[pool default]\nworkers = 2\n[pool other]\nworkers = 2\n"
+/* A crash is an end: what a second attempt does is told elsewhere. */
+#define TWO_POOLS                                                                                  \
+	"[pool default]\nworkers = 2\n[pool other]\nworkers = 2\n[handler noop]\ncrash_max = 1\n"
 #define ONE_POOL             "[pool default]\nworkers = 2\n"
 
 /* The last host that was started for the pool; fails the test if there is none. */
@@ -127,7 +131,8 @@ void host_done_long(struct fx_host *host, size_t run, size_t len);
 void host_kill(struct fx_host *host);
 void host_hang_up(struct fx_host *host);
 
-/* Two pools with two workers each, and two clients who wait for a task each, `here` in default, `there` in other. */
+/* Two pools with two workers each, and two clients who wait for a task each, `here` in default, `there` in other. A task that
+ * was alone in a host that died has failed. */
 struct scene {
 	int here, there;
 	struct fx_host *host, *other;
