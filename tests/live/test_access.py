@@ -22,6 +22,9 @@ PARAMS = {
     SERVICE + ".GetInfo": {}, SERVICE + ".GetInterfaceDescription": {"interface": "org.workpool"},
     "org.workpool.Post": {"handler": "noop"}, "org.workpool.Stats": {}, "org.workpool.Handlers": {},
     "org.workpool.Show": {"id": "999"}, "org.workpool.List": {}, "org.workpool.Wait": {"ids": ["999"]},
+    "org.workpool.Explain": {"id": "999"}, "org.workpool.Cancel": {"ids": ["999"]}, "org.workpool.Retry": {"ids": ["999"]},
+    "org.workpool.Log": {"id": "999"},
+    "org.workpool.Events": {}, "org.workpool.Config": {}, "org.workpool.Reload": {"dry_run": True},
     "org.workpool.Resize": {"workers": 1}, "org.workpool.Pause": {}, "org.workpool.Resume": {},
     "org.workpool.Drain": {"timeout_ms": 0}, "org.workpool.ResetMarks": {}, "org.workpool.Shutdown": {"mode": "now"},
 }
@@ -183,6 +186,108 @@ def test_one_task_of_others_denies_the_whole_wait(two):
     mine = other.post("noop")["id"]
     assert other.refused("Wait", {"ids": [mine, "1"]}).short == "PermissionDenied"
     assert other.call("Wait", {"ids": [mine]})["tasks"][0]["id"] == mine
+
+
+def outcomes(client, method, ids="1234"):
+    """What became of each id; where all are denied or unknown, nothing has happened."""
+    return [row["result"] for row in client.call(method, {"ids": list(ids)})["tasks"]]
+
+
+@pytest.mark.parametrize("user,groups,may", [
+    ("daemon", [], True), ("sys", [], True), ("bin", [], None), ("games", [], False), ("nobody", ["users"], None)])
+def test_cancel_and_retry_are_for_own_tasks_and_admins(two, user, groups, may):
+    """may: True: what the owner may; False: of others nothing; None: not even of the role."""
+    server, owner = two
+    client = client_of(server, user, groups)
+    if may is None:
+        for method in ("Cancel", "Retry"):
+            assert client.refused(method, {"ids": ["1"]}).short == "PermissionDenied"
+        assert client.refused("Cancel", {"handler": "sleep"}).short == "PermissionDenied"
+        return
+    if not may:
+        for method in ("Cancel", "Retry"):
+            reply = client.call(method, {"ids": list("1234")})
+            assert [row["result"] for row in reply["tasks"]] == ["denied"] * 3 + ["unknown"]
+            assert not any("was" in row for row in reply["tasks"]), "it tells nothing"
+        assert client.call("Cancel", {"handler": "sleep"}) == {"cancelled": 0, "asked": 0}
+        assert owner.call("Show", {"id": "3"})["task"]["state"] == "active"
+        return
+    assert outcomes(client, "Cancel") == ["ended", "ended", "asked", "unknown"]
+    assert owner.call("Wait", {"ids": ["3"]})["tasks"][0]["reason"] == "cancelled"
+    assert outcomes(client, "Retry") == ["done", "queued", "queued", "unknown"]
+    assert owner.call("Wait", {"ids": ["2"]})["tasks"][0]["attempt"] == 2
+    assert client.call("Cancel", {"handler": "sleep", "state": "active"}) == {"cancelled": 0, "asked": 1}
+
+
+@pytest.mark.parametrize("user,groups,may", [
+    ("daemon", [], True), ("sys", [], True), ("bin", [], False), ("games", [], False), ("nobody", ["users"], False)])
+@pytest.mark.parametrize("more", [False, True])
+def test_log_is_for_own_tasks_and_admins(two, user, groups, may, more):
+    """Of tasks that ended, failed and run."""
+    server, _ = two
+    for task, state in (("1", "done"), ("2", "failed"), ("3", "active")):
+        client = client_of(server, user, groups)
+        client.send("Log", {"id": task}, more=more)
+        message = client.recv_message()
+        assert is_denied(message) != may
+        assert message["parameters"].get("state") == (state if may else None)
+
+
+def test_cancel_by_filter_leaves_others_tasks(two):
+    server, owner = two
+    other = client_of(server, "games")
+    mine = [other.post("sleep", MINUTE)["id"] for _ in range(3)]
+    assert other.call("Cancel", {"handler": "sleep"}) == {"cancelled": 2, "asked": 1}
+    assert [task["reason"] for task in other.call("Wait", {"ids": mine})["tasks"]] == ["cancelled"] * 3
+    assert owner.call("Show", {"id": "3"})["task"]["state"] == "active"
+    assert client_of(server, "sys").call("Cancel", {"pool": "default"}) == {"cancelled": 0, "asked": 1}
+
+
+@pytest.mark.parametrize("user,sees", [("daemon", True), ("sys", True), ("games", False), ("bin", False)])
+def test_explain_is_for_all_and_unique_keys_for_the_owner(two, user, sees):
+    server, owner = two
+    owner.post("sleep", MINUTE)
+    task = owner.post("sleep", MINUTE, unique="secret")["id"]
+    client = client_of(server, user)
+    assert client.call("Explain", {"id": task})["waits_for"] == "workers"
+    assert ("unique" in client.call("Show", {"id": task})["task"]) == sees
+
+
+def test_unique_keys_are_each_users_own(two):
+    server, owner = two
+    other = client_of(server, "games")
+    first = owner.post("sleep", MINUTE, unique="k")
+    second = other.post("sleep", MINUTE, unique="k")
+    assert first["id"] != second["id"] and "joined" not in second
+    assert other.post("sleep", MINUTE, unique="k") == {"id": second["id"], "state": "queued", "joined": True}
+
+
+def test_retry_asks_for_the_handlers_allow(start):
+    """Who may not post to a handler does not run its tasks again either, if the task is its own."""
+    daemon = start(ACCESS)
+    client = client_of(daemon, "daemon")
+    task = client.run("fail")["id"]
+    assert outcomes(client, "Retry", [task]) == ["queued"]
+    client.call("Wait", {"ids": [task]})
+    daemon.write("conf", ACCESS + "[handler fail]\nallow = sys\n")
+    daemon.client().call("Reload")
+    assert outcomes(client, "Retry", [task]) == ["denied"]
+    assert outcomes(client_of(daemon, "sys"), "Retry", [task]) == ["queued"]
+
+
+@pytest.mark.parametrize("user,sees", [("daemon", True), ("sys", True), ("games", False)])
+def test_names_mean_tasks_that_the_caller_may_wait_for(two, user, sees):
+    server, owner = two
+    client = client_of(server, user)
+    assert client.call("Show", {"name": "ended"})["task"]["id"] == "1", "a name hides nothing"
+    if sees:
+        assert client.call("Wait", {"names": ["ended", "failed"]})["tasks"][1]["id"] == "2"
+    else:
+        error = client.refused("Wait", {"names": ["ended"]})
+        assert error.short == "NoSuchTask" and error.params == {"id": "ended"}
+    client.run("noop", name="ended")
+    assert client.call("Wait", {"names": ["ended"]})["tasks"][0]["handler"] == "noop"
+    assert owner.call("Wait", {"names": ["ended"]})["tasks"][0]["handler"] == ("noop" if user == "daemon" else "echo")
 
 
 def test_list_mine_and_owner(two):

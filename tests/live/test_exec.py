@@ -47,8 +47,10 @@ def test_exit_status_other_than_zero_fails_the_task(run, status):
 
 @pytest.mark.parametrize("name, number", [("KILL", 9), ("TERM", 15), ("SEGV", 11), ("USR1", 10)])
 def test_signal_that_ended_the_program_is_named(run, name, number):
-    task = run(f"echo so far; kill -{name} $$")
-    assert (task["state"], task["reason"]) == ("failed", "signal")
+    """It is a crash: tried again as often as crash_max says, and the last one's report is kept."""
+    task = run(f"echo so far; kill -{name} $$", backoff_min="1ms")
+    assert (task["state"], task["reason"]) == ("failed", "crashed")
+    assert (task["attempt"], task["crashes"], task["failures"], task["suspect"]) == (2, 2, 0, False)
     assert str(number) in task["error"] and name in task["error"]
     assert task["result"]["signal"] == number and "exit" not in task["result"]
     assert task["result"]["stdout"] == "so far\n"

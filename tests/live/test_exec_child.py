@@ -248,12 +248,12 @@ line'; mkdir locked; touch locked/in; chmod 000 locked; pwd"""
 def test_directory_is_removed_also_after_a_failure_and_a_time_limit(start, tmp_path):
     place = tmp_path / "place"
     place.mkdir()
-    config = (ONE + procs.handler("missing", tmp_path / "missing") + procs.shell_handler(tmp_path, "crash", "touch x; kill -KILL $$")
+    config = (ONE + procs.handler("missing", tmp_path / "missing") + procs.shell_handler(tmp_path, "crash", "touch x; kill -KILL $$", crash_max=1)
               + procs.shell_handler(tmp_path, "long", "touch x; exec sleep 600"))
     daemon = start(config, env={"TMPDIR": str(place)})
     client = daemon.client()
     assert client.run("missing")["reason"] == "start"
-    assert client.run("crash")["reason"] == "signal"
+    assert client.run("crash")["reason"] == "crashed"
     assert client.run("long", timeout_ms=100)["reason"] == "timeout"
     assert folders_of_tasks(place) == []
     check_empty_at_the_end(daemon, place)
@@ -263,8 +263,8 @@ def test_directories_are_removed_also_when_the_host_is_killed(start, tmp_path):
     place = tmp_path / "place"
     place.mkdir()
     with procs.fifo(tmp_path) as told:
-        daemon = start("[pool default]\nworkers = 3\n" + procs.shell_handler(tmp_path, "long", f"touch x; echo {place} >{told.path}; exec sleep 600"),
-                       env={"TMPDIR": str(place)})
+        long = procs.shell_handler(tmp_path, "long", f"touch x; echo {place} >{told.path}; exec sleep 600", on_crash="lost")
+        daemon = start("[pool default]\nworkers = 3\n" + long, env={"TMPDIR": str(place)})
         client = daemon.client()
         for _ in range(3):
             client.post("long")

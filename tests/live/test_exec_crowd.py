@@ -44,10 +44,11 @@ def test_each_of_many_tasks_ends_once_whatever_is_killed(start, tmp_path):
     seed = random.randrange(1 << 32)
     rng = random.Random(seed)
     config = f"[pool default]\nworkers = {N_WORKERS}\ncapacity = {N_TASKS}\n"
-    daemon = start(config + procs.shell_handler(tmp_path, "program", PROGRAM, kill_after="200ms", timeout="20s")
-                   + procs.handler("hold", *HOLD))
+    daemon = start(config + procs.shell_handler(tmp_path, "program", PROGRAM, kill_after="200ms", timeout="20s", backoff_min="1ms")
+                   + procs.handler("hold", *HOLD, on_crash="lost"))
     client = daemon.client()
     # The last task that has begun for certain when a host is killed runs until then: also if this test is far behind the daemon.
+    # It is not tried again, or it would run for ever.
     ids = [client.post("hold" if n + 1 in HOST_KILLS else "program", {"n": n})["id"] for n in range(N_TASKS)]
     assert len(set(ids)) == N_TASKS
     waiter = daemon.client()
@@ -64,13 +65,14 @@ def test_each_of_many_tasks_ends_once_whatever_is_killed(start, tmp_path):
     told = f"seed {seed}: {N_TASKS} tried, {n_kills} programs and {len(HOST_KILLS)} hosts killed"
     assert sorted(task["id"] for task in ends) == sorted(ids), told
     pool = daemon.until(lambda pool: pool["host"] == "up", seconds=3 * DEADLINE)
-    assert pool["done"] + pool["failed"] == pool["posted"] == N_TASKS, (told, pool)
+    assert pool["done"] + pool["failed"] + pool["lost"] == pool["posted"] == N_TASKS, (told, pool)
     assert pool["host_restarts"] >= len(HOST_KILLS), (told, pool)
     procs.check_none_left(daemon, until)
     assert proc.zombies(daemon.pid) == [], told
     reasons = collections.Counter(task.get("reason", "done") for task in ends)
-    assert set(reasons) <= {"done", "exit", "signal", "crashed"}, (told, reasons)
-    assert 1 <= reasons["crashed"] <= len(HOST_KILLS) * N_WORKERS and reasons["exit"] > 0 and reasons["done"] > 0, (told, reasons)
+    assert set(reasons) <= {"done", "exit", "crashed"}, (told, reasons)
+    assert reasons["exit"] > 0 and reasons["done"] > 0, (told, reasons)
+    assert pool["crashed"] > 0 and pool["returned"] + pool["retried"] > 0, (told, pool)
     print(f"{told}, ends {dict(reasons)}, 0 zombies, 0 orphans")
 
 

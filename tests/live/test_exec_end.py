@@ -187,7 +187,7 @@ def test_shutdown_ends_programs_and_all_of_theirs(start, tmp_path, told, how, mo
 @pytest.mark.parametrize("how", ["ends_at_term", "ignores_term", "stopped", "daemon", "family_of_a_daemon"])
 def test_host_that_is_killed_takes_all_programs_with_it(start, tmp_path, told, how):
     text, n = STUBBORN[how]
-    daemon = start(ONE + procs.shell_handler(tmp_path, "program", fill(text, told)))
+    daemon = start(ONE + procs.shell_handler(tmp_path, "program", fill(text, told), crash_max=1))
     client = daemon.client()
     client.send("Post", {"handler": "program", "wait": True})
     pids = told.pids(n)
@@ -236,7 +236,8 @@ def kill_spawner(daemon, told):
 
 def test_spawner_that_is_killed_costs_its_programs_and_not_the_pool(start, tmp_path, told):
     """No more than its own tasks, and exec works again."""
-    daemon = start(ONE + procs.shell_handler(tmp_path, "program", fill(STUBBORN["ignores_term"][0], told)) + procs.handler("quick", "/bin/true"),
+    daemon = start(ONE + procs.shell_handler(tmp_path, "program", fill(STUBBORN["ignores_term"][0], told), crash_max=1) +
+                   procs.handler("quick", "/bin/true"),
                    env={"TMPDIR": str(tmp_path)})
     assert kill_spawner(daemon, told).run("quick")["state"] == "done"
 
@@ -244,7 +245,8 @@ def test_spawner_that_is_killed_costs_its_programs_and_not_the_pool(start, tmp_p
 def test_spawner_that_is_killed_leaves_no_directory(start, tmp_path, told):
     place = tmp_path / "place"
     place.mkdir()
-    daemon = start(ONE + procs.shell_handler(tmp_path, "program", fill(STUBBORN["ignores_term"][0], told)), env={"TMPDIR": str(place)})
+    daemon = start(ONE + procs.shell_handler(tmp_path, "program", fill(STUBBORN["ignores_term"][0], told), crash_max=1),
+                   env={"TMPDIR": str(place)})
     kill_spawner(daemon, told)
     daemon.signal(signal.SIGTERM)
     assert daemon.wait_exit() == 0

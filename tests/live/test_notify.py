@@ -176,9 +176,10 @@ def test_hosts_do_not_know_the_service_manager_s_variables(start):
 
 
 def test_without_a_service_manager_it_runs_as_well(workpoold, start):
-    """No NOTIFY_SOCKET: the socket is the sign."""
+    """No NOTIFY_SOCKET: a socket that takes connections is the sign. For a moment it has its name and does not listen yet."""
     daemon = start(ONE, env={"NOTIFY_SOCKET": ""}, ready=False)
     deadline = time.monotonic() + 10
-    while not os.path.exists(daemon.path):
-        assert time.monotonic() < deadline and proc.is_alive(daemon.pid)
+    with socket.socket(socket.AF_UNIX) as sock:
+        while sock.connect_ex(daemon.path) != 0:
+            assert time.monotonic() < deadline and proc.is_alive(daemon.pid)
     daemon.check_serves()

@@ -86,7 +86,8 @@ def test_capacity_below_what_waits_keeps_what_waits(start):
     client = start(ONE).client()
     post_sleeps(client, 6)
     client.call("Resize", {"capacity": 2})
-    assert client.refused("Post", {"handler": "noop"}).params == {"pool": "default", "queued": 5, "capacity": 2}
+    assert client.refused("Post", {"handler": "noop"}).params == {
+        "pool": "default", "queued": 5, "capacity": 2, "retry_after_ms": 4000}, "four have to go first"
     assert client.pool()["queued"] == 5
     client.call("Resize", {"capacity": 6})
     assert client.post("noop")["state"] == "queued"

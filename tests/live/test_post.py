@@ -82,7 +82,7 @@ def test_capacity_bounds_what_waits(start, capacity, workers):
     for _ in range(3):
         error = client.refused("Post", {"handler": "noop"})
         assert error.name == "org.workpool.AtCapacity"
-        assert error.params == {"pool": "default", "queued": capacity, "capacity": capacity}
+        assert error.params == {"pool": "default", "queued": capacity, "capacity": capacity, "retry_after_ms": 1000}
     pool = client.pool()
     assert (pool["active"], pool["queued"], pool["posted"], pool["refused"]) == (workers, capacity, len(ids), 3)
     assert pool["max_queued"] == capacity and pool["max_active"] == workers
@@ -117,7 +117,7 @@ def test_paused_pool_takes_posts_up_to_its_capacity(start):
     client = start("[pool default]\nworkers = 4\ncapacity = 3\npaused = yes\n").client()
     for _ in range(3):
         assert client.post("noop")["state"] == "queued"
-    assert client.refused("Post", {"handler": "noop"}).params == {"pool": "default", "queued": 3, "capacity": 3}
+    assert client.refused("Post", {"handler": "noop"}).params == {"pool": "default", "queued": 3, "capacity": 3, "retry_after_ms": 1000}
 
 
 def test_one_worker_starts_in_the_order_of_posts(start):
@@ -184,7 +184,8 @@ def test_pools_do_not_share_workers_capacity_or_counters(start):
     client = start(POOLS).client()
     for _ in range(3):
         client.post("sleep", MINUTE)
-    assert client.refused("Post", {"handler": "sleep", "args": MINUTE}).params == {"pool": "mail", "queued": 1, "capacity": 1}
+    assert client.refused("Post", {"handler": "sleep", "args": MINUTE}).params == {
+        "pool": "mail", "queued": 1, "capacity": 1, "retry_after_ms": 1000}
     assert client.run("noop")["state"] == "done"
     mail, default = client.pool("mail"), client.pool()
     assert (mail["active"], mail["queued"], mail["refused"], mail["done"]) == (2, 1, 1, 0)

@@ -12,11 +12,12 @@ from kit import cli
 from kit.client import DEADLINE
 
 pytestmark = pytest.mark.short
-VERBS = ("status", "post", "batch", "stats", "resize", "pause", "resume", "drain", "shutdown", "list", "show", "wait", "handlers",
-         "pools", "bench", "ping", "describe", "call")
+VERBS = ("status", "post", "batch", "stats", "resize", "pause", "resume", "drain", "shutdown", "list", "show", "explain", "wait", "log",
+         "cancel", "retry", "handlers", "pools", "events", "bench", "reload", "config", "ping", "describe", "call")
 CODES = {0, 1, 2, 3, 4, 5, 69, 70, 75, 77, 78, 124, 130}
 NOWHERE = "/no/such/workpool.sock"
-WORDS = {"D": "1s", "N": "1", "N,N…": "1,2", "PATH": "/x", "POOL": "p", "NAME": "n", "STATE": "done", "HANDLER": "h", "WHEN": "never"}
+WORDS = {"D": "1s", "N": "1", "N,N…": "1,2", "PATH": "/x", "POOL": "p", "NAME": "n", "STATE": "done", "HANDLER": "h", "WHEN": "never",
+         "KEY": "k", "KIND,KIND…": "done,failed"}
 
 
 def run(*args, code=0, **options):
@@ -94,7 +95,16 @@ def test_version_is_told():
     (["list", "default"], ['one argument too many: "default"']),
     (["bench", "noop", "{}", "extra"], ['one argument too many: "extra"']),
     (["post"], ["too few arguments", "usage: wpctl post"]),
-    (["show"], ["too few arguments"]), (["wait"], ["too few arguments"]), (["call"], ["too few arguments"]),
+    (["show"], ["too few arguments", "--name NAME"]), (["log"], ["too few arguments"]), (["log", "1", "2"], ["one argument too many"]),
+    (["explain"], ["too few arguments"]), (["retry"], ["too few arguments"]), (["events", "mail"], ["one argument too many"]),
+    (["cancel"], ["either ids, or --handler, --state or --pool"]), (["cancel", "--mine"], ["either ids"]),
+    (["cancel", "7", "--handler", "h"], ["either ids"]), (["cancel", "7", "--mine"], ["either ids"]),
+    (["config", "pool", "mail"], ['one argument too many: "mail"']), (["reload", "now"], ["one argument too many"]),
+    (["post", "sleep", "--wait", "--follow"], ["either --wait or --follow"]),
+    (["post", "sleep", "--propagate"], ["--propagate wants --wait or --follow"]), (["log", "7", "--propagate"], ["--propagate wants --follow"]),
+    (["post", "sleep", "--priority", "10"], ["a number from 0 to 9"]), (["post", "sleep", "--retries", "-1"], ["a number from 0 to 1000"]),
+    (["post", "sleep", "--delay", "soon"], ["a duration"]), (["events", "--kind", ","], ["--kind: there is none in it"]),
+    (["wait"], ["too few arguments"]), (["call"], ["too few arguments"]),
     (["resize"], ["too few arguments"]), (["bench"], ["too few arguments"]),
     (["resize", "default"], ["a number of workers", "--capacity"]),
     (["resize", "default", "many"], ["N, +N or -N", "many"]),
@@ -227,7 +237,12 @@ def test_role_that_may_not_is_code_77(start, lacks):
 # What daemons answer.
 
 @pytest.mark.parametrize("name, params, code, line", [
+    ("AtCapacity", {"pool": "mail", "queued": 100, "capacity": 100, "retry_after_ms": 1200}, 75,
+     'AtCapacity: pool "mail" has 100 of 100 queued; room in about 1200 ms'),
     ("AtCapacity", {"pool": "mail", "queued": 100, "capacity": 100}, 75, 'AtCapacity: pool "mail" has 100 of 100 queued'),
+    ("Duplicate", {"id": "7"}, 5, "Duplicate: task 7 has this key and has not ended"),
+    ("Duplicate", {}, 5, "Duplicate: a post that waits for room has this key"),
+    ("ConfigInvalid", {"reason": "f:3: no such key"}, 78, "ConfigInvalid: f:3: no such key"),
     ("ShuttingDown", {"mode": "drain"}, 75, "ShuttingDown: the daemon is stopping (drain) and takes no more tasks"),
     ("NoSuchPool", {"pool": "x"}, 4, 'NoSuchPool: there is no pool "x"'),
     ("NoSuchHandler", {"handler": "x"}, 4, 'NoSuchHandler: there is no handler "x"'),
