@@ -143,6 +143,7 @@ END {
 			"No-op cycle with 6 workers: post, take, end; 128 posts outstanding.")
 	}
 	print "\nworkpoold,posts: with the queue paused, so that it does what the others do, and no more."
+	print "workpoold,held: the tasks run too, while 99,999 others are held back by their handler's max_active."
 	print "workpoold: the tasks run too, in the host's process. Workers of beanstalkd (reserve, delete)"
 	print "and redis (BLMOVE, LREM; unreliable: BRPOP) are connections of the load program, which say"
 	print "\"ended\" and \"next\" in one write; workpoold's are its own. CPU \"all\": with the load"
@@ -160,4 +161,6 @@ END {
 		"cycle", "workpoold", "beanstalkd", 5, "≥", 1)
 	goal("no-op cycles/s ÷ redis' LPUSH, BLMOVE, LREM",
 		"cycle", "workpoold", "redis", 5, "≥", 1)
+	goal("no-op cycles/s ÷ the same with 99,999 others held back by a cap",
+		"cycle", "workpoold", "workpoold,held", 5, "≤", 1.2)
 }
