@@ -118,10 +118,15 @@ void resource_take(struct resource *resource, uint64_t id, uint64_t weight, uint
 	}
 }
 
+bool resource_is_trial(const struct resource *resource, uint64_t id)
+{
+	return resource->breaker == BREAKER_HALF_OPEN && resource->trial == id;
+}
+
 /* A trial that told nothing: the next task may try at once. */
 static void breaker_end_trial(struct resource *resource, uint64_t id)
 {
-	if (resource->breaker == BREAKER_HALF_OPEN && resource->trial == id)
+	if (resource_is_trial(resource, id))
 		resource->breaker = BREAKER_OPEN;
 }
 
@@ -141,7 +146,7 @@ void resource_take_back(struct resource *resource, uint64_t id, uint64_t weight)
 
 bool resource_note(struct resource *resource, uint64_t id, bool is_ok, uint64_t now_us)
 {
-	bool is_trial = resource->breaker == BREAKER_HALF_OPEN && resource->trial == id;
+	bool is_trial = resource_is_trial(resource, id);
 	bool was_closed = resource->breaker == BREAKER_CLOSED;
 
 	if (resource->limits.breaker_failures == 0)

@@ -72,6 +72,8 @@ void resource_take_back(struct resource *resource, uint64_t id, uint64_t weight)
 /* How it ended, before resource_give_back(): what the breaker goes by. true: a failure that the breaker answers for, not the
  * task: it was under way when the breaker opened, or was the trial. */
 bool resource_note(struct resource *resource, uint64_t id, bool is_ok, uint64_t now_us);
+/* The one task that is let through while the breaker is HALF_OPEN. */
+bool resource_is_trial(const struct resource *resource, uint64_t id);
 /* Wakes whoever waits then, at the latest; UINT64_MAX: not by time. -ENOMEM: it will not. */
 int resource_wake_at(struct resource *resource, uint64_t until_us) MUST_CHECK;
 void resource_wake(struct resource *resource);

@@ -227,6 +227,70 @@ START_TEST(test_finish_spreads_the_pauses)
 END_TEST
 
 /* Two in a host that dies: each runs alone; the guilty one kills that host, too, the other one ends well. */
+/* What runs now, the only one. */
+static struct task *running(void)
+{
+	struct task *task, *found = NULL;
+
+	TAILQ_FOREACH (task, &fx.board->tasks, in_all) {
+		if (task->state != TASK_ACTIVE)
+			continue;
+		ck_assert_ptr_null(found);
+		found = task;
+	}
+	return found;
+}
+
+/* The next trial, which fails. */
+static struct task *fail_a_trial(void)
+{
+	struct task *task;
+
+	fx.now_us = fx.board->resources[0].trial_at_us;
+	deadline_run(&fx.board->deadlines, fx.now_us);
+	fixture_turn(&fx, 0);
+	task = running();
+	ck_assert_ptr_nonnull(task);
+	ck_assert_int_eq(fixture_end(&fx, task, RESULT_FAILED), 0);
+	fixture_turn(&fx, 0);
+	return task;
+}
+
+/* Each trial is another task's while there are others; two that are first in the queue do not fail all of them. */
+START_TEST(test_finish_of_a_trial_lets_others_try)
+{
+	struct post post;
+	struct task *tasks[4];
+
+	fixture_close(&fx);
+	fixture_init(&fx, 2, 9);
+	fixture_use(&fx, 0, 0);
+	fx.resources[0].breaker_failures = 1;
+	fx.resources[0].breaker_pause_us = 1000;
+	fixture_open(&fx);
+	ck_assert_int_eq(fixture_end(&fx, run_one(0, 0), RESULT_FAILED), 0);
+	post = fixture_make_post(&fx, fx.pool);
+	for (unsigned i = 0; i < ARRAY_SIZE(tasks); i++) {
+		post.priority = i < 2 ? 0 : 5;
+		tasks[i] = fixture_post_as(&fx, &post);
+	}
+	fixture_turn(&fx, 0);
+	ck_assert_ptr_eq(fail_a_trial(), tasks[0]);
+	ck_assert_uint_eq(tasks[0]->state, TASK_DELAYED);
+	ck_assert_uint_eq(tasks[0]->due_us, fx.now_us + 4000); /* behind the next one, in 2000 */
+	ck_assert_ptr_eq(fail_a_trial(), tasks[1]);
+	ck_assert_ptr_eq(fail_a_trial(), tasks[0]);
+	ck_assert_ptr_eq(fail_a_trial(), tasks[1]);
+	ck_assert_ptr_eq(fail_a_trial(), tasks[2]);
+	ck_assert_ptr_eq(fail_a_trial(), tasks[0]);
+	ck_assert_ptr_eq(fail_a_trial(), tasks[1]);
+	ck_assert_ptr_eq(fail_a_trial(), tasks[3]);
+	for (unsigned i = 0; i < ARRAY_SIZE(tasks); i++)
+		ck_assert_uint_ne(tasks[i]->state, TASK_FAILED);
+	ck_assert_uint_eq(fx.pool->stats.counters.returned, 8);
+}
+END_TEST
+
 START_TEST(test_finish_finds_the_one_that_is_to_blame)
 {
 	struct task *guilty = run_one(0, 0), *innocent = run_one(0, 0), *later;
@@ -429,6 +493,7 @@ int main(void)
 		tcase, test_finish_of_what_was_not_handed_over, 0, 4 * (STOP_ENDING + 1));
 	tcase_add_test(tcase, test_finish_backs_off_twice_as_long_each_time);
 	tcase_add_test(tcase, test_finish_spreads_the_pauses);
+	tcase_add_test(tcase, test_finish_of_a_trial_lets_others_try);
 	tcase_add_test(tcase, test_finish_finds_the_one_that_is_to_blame);
 	tcase_add_test(tcase, test_finish_stuck_task_costs_its_host_after_kill_after);
 	tcase_add_test(tcase, test_finish_nobody_is_stuck_who_was_not_asked);

@@ -279,11 +279,12 @@ void model_set_limits(uint32_t i, const struct settings_resource *limits)
 		breaker_closes(&model.resources[i]);
 }
 
-/* true: some breaker answers for the failure. */
-static bool tell_breakers(const struct mtask *m, bool is_ok)
+/* true: some breaker answers for the failure. *ret_pause_us: of the breakers for which it was the trial the longest pause. */
+static bool tell_breakers(const struct mtask *m, bool is_ok, uint64_t *ret_pause_us)
 {
 	bool is_excused = false;
 
+	*ret_pause_us = 0;
 	for (size_t i = 0; i < model_handler(m)->n_resources; i++) {
 		uint32_t at = model_handler(m)->resource_at[i];
 		const struct settings_resource *row = &model.fx.resources[at];
@@ -299,8 +300,11 @@ static bool tell_breakers(const struct mtask *m, bool is_ok)
 				breaker_opens(resource, row->breaker_pause_us);
 		} else if (!is_ok) {
 			is_excused = true;
-			if (is_trial)
-				breaker_opens(resource, row->breaker_pause_us);
+			if (!is_trial)
+				continue;
+			breaker_opens(resource, row->breaker_pause_us);
+			if (resource->pause_us > *ret_pause_us)
+				*ret_pause_us = resource->pause_us;
 		}
 	}
 	return is_excused;
@@ -355,13 +359,16 @@ static bool may_return(const struct mtask *m)
 
 static void attempt_fails(struct mtask *m)
 {
-	bool is_excused = tell_breakers(m, false) && m->trials < TRIALS_MAX;
+	uint64_t pause_us;
+	bool is_excused = tell_breakers(m, false, &pause_us) && m->trials < TRIALS_MAX;
 
 	m->suspect = false;
 	if (may_return(m) && is_excused) {
 		m->trials++;
 		m->pool->counters.returned++;
-		come_back(m, 0);
+		for (uint32_t i = 0; i < m->trials; i++)
+			pause_us *= 2;
+		come_back(m, pause_us);
 	} else if (may_return(m) && m->failures < m->retries) {
 		m->pool->counters.retried++;
 		come_back(m, backoff(m, ++m->failures));
@@ -409,13 +416,15 @@ static void return_or_cancel(struct mtask *m, bool returns)
 
 void model_attempt_ends(struct mtask *m, enum how how)
 {
+	uint64_t pause_us;
+
 	if (m->unsent) { /* its host had not heard of it */
 		return_or_cancel(m, !m->cancelled && may_return(m));
 		return;
 	}
 	m->pool->counters.crashed += how >= HOW_CRASHED;
 	if (how == HOW_OK) {
-		(void)tell_breakers(m, true);
+		(void)tell_breakers(m, true, &pause_us);
 		model_end(m, TASK_DONE);
 	} else if (m->cancelled) {
 		model_end(m, TASK_CANCELLED);
