@@ -119,7 +119,8 @@ static void expect_report(const struct heard *heard)
 	}
 }
 
-/* A gate: the program says `read x <$G`, and goes on when the test opens it. $T: where it tells something. */
+/* A gate: the program says `read x <$G`, and goes on when the test opens it. $T: where it tells something. With two gates
+ * it keeps its end open, `exec 3<>$G`: else it may pass the second one by the end of who opened the first. */
 static char gate_path[64], told_path[64];
 static int told_fd = -1;
 
@@ -176,7 +177,7 @@ START_TEST(test_tell_output_comes_while_the_program_runs)
 	heard_init(&heard);
 	fake_start_exec(&fake, 1,
 		gate_settings(text, sizeof(text), "",
-			"echo one; read x <$G; echo two >&2; read x <$G; echo three"));
+			"exec 3<>$G; echo one; read x <&3; echo two >&2; read x <&3; echo three"));
 	fake_run(&fake, 1, 0, "x", "");
 	fake_say(&fake, HOSTMSG_FOLLOW, 1);
 	hear_until(&fake, &heard, STREAM_OUT, "one\n");
@@ -231,8 +232,8 @@ START_TEST(test_tell_output_cuts_no_character_in_two)
 	heard_init(&heard);
 	fake_start_exec(&fake, 1,
 		gate_settings(text, sizeof(text), "",
-			"printf \"a\\303\"; read x <$G; printf \"\\251\\377b\\342\\202\"; read x "
-			"<$G"));
+			"exec 3<>$G; printf \"a\\303\"; read x <&3; "
+			"printf \"\\251\\377b\\342\\202\"; read x <&3"));
 	fake_run(&fake, 1, 0, "x", "");
 	fake_say(&fake, HOSTMSG_FOLLOW, 1);
 	hear_until(&fake, &heard, STREAM_OUT, "a");
