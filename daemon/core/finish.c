@@ -11,9 +11,8 @@
  *   its host died before it was told of it      it has not begun: back to its place
  *   it failed                                   failed, unless a breaker answers for it or it may be retried
  *
- * A breaker answers for whoever was under way when it opened, which goes back to its place; and for a trial, which steps
- * behind the next ones: so another task tries next, and one that is itself to blame does not fail all the trials. Who is
- * tried alone has to wait for that, too.
+ * A breaker answers for whoever was under way when it opened, which goes back to its place; and for a trial, which goes
+ * behind those of its priority: so another task tries next, and one that is itself to blame does not fail all the trials.
  *
  * While the daemon stops nothing is tried again, unless the store keeps it for the next start.
  */
@@ -167,41 +166,51 @@ static uint64_t backoff_us(const struct task *task, uint32_t tries)
 	return pause_us - (pause_us / 5) * (z & 1023) / 1023;
 }
 
-/* Tells the breakers; true: one of them answers for a failure. *ret_pause_us: that long until the next trial, if this was one. */
-static bool note_outcome(
-	const struct task *task, bool is_ok, uint64_t now_us, uint64_t *ret_pause_us)
+/* Tells the breakers; true: one of them answers for a failure. */
+static bool note_outcome(const struct task *task, bool is_ok, uint64_t now_us)
 {
 	const struct handler *handler = task->handler;
 	bool is_excused = false;
 
-	*ret_pause_us = 0;
-	for (size_t i = 0; i < handler->n_claims; i++) {
-		struct resource *resource = handler->claims[i].resource;
-		bool is_trial = resource_is_trial(resource, task->id);
-
-		if (!resource_note(resource, task->id, is_ok, now_us))
-			continue;
-		is_excused = true;
-		if (is_trial && resource->pause_us > *ret_pause_us)
-			*ret_pause_us = resource->pause_us;
-	}
+	for (size_t i = 0; i < handler->n_claims; i++)
+		is_excused |= resource_note(handler->claims[i].resource, task->id, is_ok, now_us);
 	return is_excused;
+}
+
+static bool is_trial(const struct task *task)
+{
+	const struct handler *handler = task->handler;
+
+	for (size_t i = 0; i < handler->n_claims; i++)
+		if (resource_is_trial(handler->claims[i].resource, task->id))
+			return true;
+	return false;
+}
+
+/* A breaker answers for its failure. */
+static void return_excused(struct board *board, struct task *task, bool was_trial, uint64_t now_us)
+{
+	struct queue *queue = &task->pool->queue;
+
+	task->trials++;
+	task->pool->stats.counters.returned++;
+	board_return(board, task, 0, now_us);
+	if (was_trial) {
+		queue_remove(queue, task);
+		queue_push(queue, task);
+	}
 }
 
 static int on_failure(struct board *board, struct task *task, struct view reason,
 	struct view result, uint64_t now_us)
 {
 	struct counters *counters = &task->pool->stats.counters;
-	uint64_t pause_us;
-	bool is_excused =
-		note_outcome(task, false, now_us, &pause_us) && task->trials < TRIALS_MAX;
+	bool was_trial = is_trial(task);
+	bool is_excused = note_outcome(task, false, now_us) && task->trials < TRIALS_MAX;
 
 	task->suspect = false;
 	if (may_return(task) && is_excused) {
-		task->trials++;
-		counters->returned++;
-		/* Pauses double: this is behind as many trials as were its own. */
-		board_return(board, task, pause_us << task->trials, now_us);
+		return_excused(board, task, was_trial, now_us);
 		return set_end(task, reason, result);
 	}
 	if (may_return(task) && task->failures < task->retries) {
@@ -291,7 +300,6 @@ int board_finish(struct board *board, uint64_t id, uint32_t attempt, const struc
 {
 	struct task *task = board_find_task(board, id);
 	struct view reason = result->reason;
-	uint64_t pause_us;
 	int r;
 
 	if (task == NULL)
@@ -303,7 +311,7 @@ int board_finish(struct board *board, uint64_t id, uint32_t attempt, const struc
 	if (result->outcome >= RESULT_OUTCOMES || task->unsent)
 		return -EPROTO;
 	if (result->outcome == RESULT_OK) {
-		(void)note_outcome(task, true, now_us, &pause_us);
+		(void)note_outcome(task, true, now_us);
 		return board_end(board, task, EV_OK, VIEW_LIT(""), result->result, now_us);
 	}
 	if (result->outcome == RESULT_CRASHED)

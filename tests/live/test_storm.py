@@ -331,14 +331,17 @@ def record_events(daemon, path):
         client.close()
 
 
-def kill_hosts(daemon, until, rng, ledger):
-    """One every second or so: a pool's host of which Stats tells, or any. Resumes what is paused, for all clients may wait by now."""
+def kill_hosts(daemon, until, rng, ledger, rewrite):
+    """One every second or so: a pool's host of which Stats tells, or any. Ends pauses and breakers, for all clients may wait by now."""
     client = daemon.client()
     for reply in daemon.watch():
         if time.monotonic() >= until:
             return
         if rng.random() < 0.1:
             client.call("Resume")
+        if rng.random() < 0.02:
+            rewrite(0)
+            client.call("Reload")
         if rng.random() > 0.01:
             continue
         pids = [pool["host_pid"] for pool in reply["pools"] if pool.get("host_pid")]
@@ -389,7 +392,7 @@ def test_every_life_of_a_task_has_one_end_whatever_races(start, tmp_path):
         storms = [Storm(daemon, ledger, rng.random(), until, rewrite) for _ in range(N_CLIENTS)]
         killer_rng = random.Random(rng.random())
         threads = [Sender(storm.run) for storm in storms]
-        join_all([Sender(lambda: kill_hosts(daemon, until, killer_rng, ledger))], SECONDS + PATIENCE)
+        join_all([Sender(lambda: kill_hosts(daemon, until, killer_rng, ledger, rewrite))], SECONDS + PATIENCE)
         pools = calm(daemon, threads, rewrite)
         join_all(threads)
         marker = daemon.client().post("noop", name="marker", wait=True)["id"]

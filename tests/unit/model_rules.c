@@ -279,12 +279,12 @@ void model_set_limits(uint32_t i, const struct settings_resource *limits)
 		breaker_closes(&model.resources[i]);
 }
 
-/* true: some breaker answers for the failure. *ret_pause_us: of the breakers for which it was the trial the longest pause. */
-static bool tell_breakers(const struct mtask *m, bool is_ok, uint64_t *ret_pause_us)
+/* true: some breaker answers for the failure. *ret_trial: for one of them it was the trial. */
+static bool tell_breakers(const struct mtask *m, bool is_ok, bool *ret_trial)
 {
 	bool is_excused = false;
 
-	*ret_pause_us = 0;
+	*ret_trial = false;
 	for (size_t i = 0; i < model_handler(m)->n_resources; i++) {
 		uint32_t at = model_handler(m)->resource_at[i];
 		const struct settings_resource *row = &model.fx.resources[at];
@@ -303,8 +303,7 @@ static bool tell_breakers(const struct mtask *m, bool is_ok, uint64_t *ret_pause
 			if (!is_trial)
 				continue;
 			breaker_opens(resource, row->breaker_pause_us);
-			if (resource->pause_us > *ret_pause_us)
-				*ret_pause_us = resource->pause_us;
+			*ret_trial = true;
 		}
 	}
 	return is_excused;
@@ -359,16 +358,15 @@ static bool may_return(const struct mtask *m)
 
 static void attempt_fails(struct mtask *m)
 {
-	uint64_t pause_us;
-	bool is_excused = tell_breakers(m, false, &pause_us) && m->trials < TRIALS_MAX;
+	bool was_trial, is_excused = tell_breakers(m, false, &was_trial) && m->trials < TRIALS_MAX;
 
 	m->suspect = false;
 	if (may_return(m) && is_excused) {
 		m->trials++;
 		m->pool->counters.returned++;
-		for (uint32_t i = 0; i < m->trials; i++)
-			pause_us *= 2;
-		come_back(m, pause_us);
+		come_back(m, 0);
+		if (was_trial)
+			m->entered = ++model.last_entered;
 	} else if (may_return(m) && m->failures < m->retries) {
 		m->pool->counters.retried++;
 		come_back(m, backoff(m, ++m->failures));
@@ -416,7 +414,7 @@ static void return_or_cancel(struct mtask *m, bool returns)
 
 void model_attempt_ends(struct mtask *m, enum how how)
 {
-	uint64_t pause_us;
+	bool was_trial;
 
 	if (m->unsent) { /* its host had not heard of it */
 		return_or_cancel(m, !m->cancelled && may_return(m));
@@ -424,7 +422,7 @@ void model_attempt_ends(struct mtask *m, enum how how)
 	}
 	m->pool->counters.crashed += how >= HOW_CRASHED;
 	if (how == HOW_OK) {
-		(void)tell_breakers(m, true, &pause_us);
+		(void)tell_breakers(m, true, &was_trial);
 		model_end(m, TASK_DONE);
 	} else if (m->cancelled) {
 		model_end(m, TASK_CANCELLED);
