@@ -199,7 +199,7 @@ def test_task_that_is_itself_to_blame_does_not_keep_the_breaker_open(start, tmp_
     """Two that are first in the queue fail whatever happens; those behind them are done all the same, and they end as failed."""
     text = CLIENT.format(port=server.port) + 'read -r args; case $args in *poison*) exit 5 ;; esac\n'
     path = procs.script(tmp_path, "visit", text, interpreter="/bin/bash")
-    daemon = start(pools(default=8) + procs.handler("visit", path, resources="db", retries=1, backoff_min="1ms")
+    daemon = start(pools(default=8) + procs.handler("visit", path, resources="db", retries=0)
                    + "[resource db]\nmax_active = 1\nbreaker_failures = 1\nbreaker_pause = 10ms\n")
     events, client = breaker_events(daemon), daemon.client()
     client.call("Pause", {"pool": "default"})
