@@ -64,6 +64,17 @@ static int resize(struct idmap *map, size_t cap)
 	return 0;
 }
 
+int idmap_reserve(struct idmap *map, size_t n)
+{
+	size_t cap = map->cap ? map->cap : IDMAP_CAP_MIN;
+
+	while (n > cap / 4 * 3 && cap <= SIZE_MAX / sizeof(struct idmap_entry) / 4)
+		cap *= 2;
+	if (n > cap / 4 * 3)
+		return -ENOMEM;
+	return cap > map->cap ? resize(map, cap) : 0;
+}
+
 int idmap_add(struct idmap *map, uint64_t id, void *value)
 {
 	assert(id != 0 && value);

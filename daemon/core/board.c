@@ -96,6 +96,7 @@ int board_new(const struct settings *settings, uint32_t cores, struct board **re
 	TAILQ_INIT(&board->stuck);
 	TAILQ_INIT(&board->ended);
 	TAILQ_INIT(&board->refused);
+	TAILQ_INIT(&board->forgotten);
 	TAILQ_INIT(&board->dead);
 	idmap_init(&board->by_id);
 	deadlines_init(&board->deadlines);
@@ -118,6 +119,7 @@ void board_free(struct board *board)
 
 	if (board == NULL)
 		return;
+	TAILQ_CONCAT(&board->dead, &board->forgotten, in_place);
 	board_sweep(board);
 	deadlines_done(&board->deadlines); /* before the tasks: it takes their timers out */
 	unique_done(board);
@@ -158,6 +160,23 @@ struct handler *board_find_handler(const struct board *board, const char *name)
 struct task *board_find_task(const struct board *board, uint64_t id)
 {
 	return id != 0 ? idmap_find(&board->by_id, id) : NULL;
+}
+
+const struct task *board_oldest(struct board *board)
+{
+	const struct task *task = board_find_task(board, board->oldest_id);
+
+	if (task == NULL)
+		task = TAILQ_FIRST(&board->tasks);
+	while (task != NULL && task_is_ended(task))
+		task = TAILQ_NEXT(task, in_all);
+	board->oldest_id = task != NULL ? task->id : board->last_id;
+	return task;
+}
+
+bool board_is_clean(const struct board *board)
+{
+	return TAILQ_EMPTY(&board->dirty) && TAILQ_EMPTY(&board->forgotten);
 }
 
 void board_ask(struct board *board, struct task *task, uint64_t now_us)

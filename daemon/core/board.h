@@ -61,8 +61,10 @@ struct board {
 	struct task_list stuck;   /* active, did not end when asked: board_take_stuck() */
 	struct task_list ended;   /* kept to be shown, oldest end first */
 	struct task_list refused; /* owns: waited for room in vain; told at the turn's end */
-	struct task_list dead;    /* freed by board_sweep() */
-	void *uniques;            /* owns the tree, borrows the tasks: unique.c */
+	struct task_list
+		forgotten; /* owns: left the history; what is written of them goes with the next commit; used if `keeps` */
+	struct task_list dead; /* freed by board_sweep() */
+	void *uniques;         /* owns the tree, borrows the tasks: unique.c */
 	struct deadlines deadlines;
 	struct deadline retention; /* set while `ended` holds something that grows old */
 	struct watch_list settled; /* fired at the end of every board_settle() and board_undo() */
@@ -74,8 +76,10 @@ struct board {
 	uint64_t n_scheds; /* sched_run()s so far */
 	uint64_t n_ended;
 	uint64_t last_id;
-	uint64_t n_steps; /* changes of a task's state so far */
+	uint64_t n_steps;   /* changes of a task's state so far */
+	uint64_t oldest_id; /* no task before it waits or runs; see board_oldest() */
 	enum stop_state stop;
+	int store_error; /* -errno that posts are refused with, because the store takes none; 0: it does */
 	bool keeps; /* the store outlives the process: what waits at a stop stays for the next start */
 	bool is_telling; /* watches fire: nothing may change */
 };
@@ -117,11 +121,15 @@ int board_reload(struct board *board, const struct settings *settings, uint32_t 
 struct pool *board_find_pool(const struct board *board, const char *name);
 struct handler *board_find_handler(const struct board *board, const char *name);
 struct task *board_find_task(const struct board *board, uint64_t id);
+/* The task with the lowest id that has not ended; NULL: none. */
+const struct task *board_oldest(struct board *board);
+/* Nothing is to be written down. */
+bool board_is_clean(const struct board *board);
 
 /*
  * 0: *ret_task is queued or delayed, and dirty; or it waits for room (TASK_NEW, without an id), and its watch will tell: 0
  * when it is in, -EAGAIN, -ESHUTDOWN, or what the commit said. -EEXIST: *ret_task has the unique key already. -EAGAIN: at
- * capacity; -ESHUTDOWN: no more posts; -ENOMEM.
+ * capacity; -ESHUTDOWN: no more posts; board->store_error; -ENOMEM.
  */
 int board_post(struct board *board, const struct post *post, uint64_t now_us,
 	struct task **ret_task) MUST_CHECK;
@@ -146,7 +154,7 @@ uint32_t board_host_gone(
  * ended. */
 int board_cancel(struct board *board, struct task *task, uint64_t now_us) MUST_CHECK;
 /* Into the queue again, with all its attempts. 0; -EPROTO: it has not ended, or is done; -EBUSY: its end is not written down
- * yet; -EEXIST: another task has its unique key; -EAGAIN, -ESHUTDOWN, -ENOMEM as board_post(). */
+ * yet; -EEXIST: another task has its unique key; all else as board_post(). */
 int board_retry(struct board *board, struct task *task, uint64_t now_us) MUST_CHECK;
 /* What its handler told of its progress. -ENOENT: nobody has this attempt; -ENOMEM. */
 int board_progress(struct board *board, uint64_t id, uint32_t attempt, uint32_t permille,
@@ -173,9 +181,11 @@ struct task *board_take_stuck(struct board *board);
 /* Keeps it until the turn's end, if anybody listens. */
 void board_notice(struct board *board, const struct notice *notice);
 
-/* The commit of what is on `dirty` succeeded. */
+/* The commit of what is on `dirty` succeeded, and waits for its flush: starts of tasks that may run twice need not. */
+void board_settle_starts(struct board *board);
+/* It is true now. */
 void board_settle(struct board *board, uint64_t now_us);
-/* It failed with this -errno. */
+/* It failed with this -errno; board_settle_starts() has what it had settled. */
 void board_undo(struct board *board, int error);
 /* Tasks that left the history in this turn. */
 void board_sweep(struct board *board);

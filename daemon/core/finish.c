@@ -46,7 +46,7 @@ static struct task_end *end_new(struct view reason, struct view result)
 }
 
 /* What its attempt, or the task, ended with; without memory nothing: -ENOMEM. */
-static int set_end(struct task *task, struct view reason, struct view result)
+int finish_set_end(struct task *task, struct view reason, struct view result)
 {
 	free(task->end);
 	task->end = end_new(reason, result);
@@ -111,7 +111,7 @@ static int board_end(struct board *board, struct task *task, enum task_event eve
 	if (had_run)
 		count_end(task, now_us);
 	task->ended_us = now_us;
-	r = set_end(task, reason, result);
+	r = finish_set_end(task, reason, result);
 	if (r < 0 && event == EV_OK)
 		event = EV_FAIL;
 	step = task_step(task, event);
@@ -211,13 +211,13 @@ static int on_failure(struct board *board, struct task *task, struct view reason
 	task->suspect = false;
 	if (may_return(task) && is_excused) {
 		return_excused(board, task, was_trial, now_us);
-		return set_end(task, reason, result);
+		return finish_set_end(task, reason, result);
 	}
 	if (may_return(task) && task->failures < task->retries) {
 		task->failures++;
 		counters->retried++;
 		board_return(board, task, backoff_us(task, task->failures), now_us);
-		return set_end(task, reason, result);
+		return finish_set_end(task, reason, result);
 	}
 	return board_end(board, task, EV_FAIL, reason, result, now_us);
 }
@@ -237,7 +237,7 @@ static int on_crash(
 		return board_end(board, task, EV_FAIL, reason, result, now_us);
 	task->pool->stats.counters.retried++;
 	board_return(board, task, is_host ? 0 : backoff_us(task, task->crashes), now_us);
-	return set_end(task, reason, result);
+	return finish_set_end(task, reason, result);
 }
 
 /* It is not to blame; but what may not run twice is lost. */
@@ -253,7 +253,7 @@ static int on_innocent(struct board *board, struct task *task, struct view resul
 	task->suspect |= is_suspect;
 	task->pool->stats.counters.returned++;
 	board_return(board, task, 0, now_us);
-	return set_end(task, reason, result);
+	return finish_set_end(task, reason, result);
 }
 
 /* It was started, but its host is gone before it was told. */

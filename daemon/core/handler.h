@@ -26,7 +26,8 @@ struct handler {
 	size_t index;                            /* in board->handlers and settings->handlers */
 	struct pool *pool;           /* borrows: where its tasks go when the post names no pool */
 	uint64_t count[TASK_STATES]; /* tasks in each state; [TASK_NEW] means nothing */
-	struct resource own;         /* its max_active */
+	uint64_t saved_count[TASK_STATES]; /* what the store holds, as the pool's */
+	struct resource own;               /* its max_active */
 	struct claim claims[HANDLER_CLAIMS_MAX];
 	size_t n_claims;
 	struct times *times; /* owns; NULL until the first attempt has ended, or without memory */

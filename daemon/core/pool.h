@@ -32,6 +32,10 @@ struct pool {
 	uint64_t n_room;
 	uint64_t count[TASK_STATES]; /* tasks in each state; [TASK_NEW] means nothing */
 	struct stats stats;
+	struct {
+		uint64_t count[TASK_STATES];
+		struct counters counters;
+	} saved; /* what the store holds of both; those of tasks that wait or run mean nothing */
 	TAILQ_ENTRY(pool) link; /* in: board->pools */
 };
 

@@ -162,6 +162,10 @@ int board_post(
 			: NULL;
 	if (other != NULL)
 		return post_find_taken(post, other, ret_task);
+	if (board->store_error < 0) {
+		counters->refused++;
+		return board->store_error;
+	}
 	has_room = post_has_room(pool, post->handler, post->delay_us > 0, now_us);
 	if (!has_room &&
 		post->room_us == 0) { /* before anything is allocated: refusing must cost little */
@@ -182,6 +186,8 @@ int board_retry(struct board *board, struct task *task, uint64_t now_us)
 		return -EBUSY;
 	if (board->stop != STOP_RUNNING || pool->leaving)
 		return -ESHUTDOWN;
+	if (board->store_error < 0)
+		return board->store_error;
 	if (!post_has_room(pool, task->handler, false, now_us))
 		return -EAGAIN;
 	r = unique_take(board, task);
@@ -189,6 +195,8 @@ int board_retry(struct board *board, struct task *task, uint64_t now_us)
 		return r;
 	TAILQ_REMOVE(&board->ended, task, in_place);
 	board->n_ended--;
+	if (task->id < board->oldest_id)
+		board->oldest_id = task->id;
 	task->failures = task->crashes = 0;
 	task->trials = 0;
 	task->started_us = task->ended_us = task->expires_us = 0;
@@ -223,7 +231,7 @@ uint32_t board_let_in(struct board *board, struct pool *pool, uint64_t now_us)
 	uint32_t n = 0;
 	struct task *task;
 
-	while ((task = TAILQ_FIRST(&pool->room)) != NULL) {
+	while ((task = TAILQ_FIRST(&pool->room)) != NULL && board->store_error == 0) {
 		if (!post_fits(pool, task->handler, task->delay_us > 0, now_us))
 			break;
 		room_remove(task);

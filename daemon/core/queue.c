@@ -119,6 +119,22 @@ void queue_push_back(struct queue *queue, struct task *task)
 	lane_grew(lane, task);
 }
 
+void queue_restore(struct queue *queue, struct task *task)
+{
+	struct lane *lane = lane_of(queue, task);
+
+	if (task->seq <=
+		queue->last_seq) /* two of one place: the file was written by somebody else */
+		task->seq = queue->last_seq + 1;
+	queue->last_seq = task->seq;
+	if (task->suspect) {
+		TAILQ_INSERT_TAIL(&queue->suspects, task, in_place);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&lane->tasks[task->priority], task, in_place);
+	lane_grew(lane, task);
+}
+
 void queue_remove(struct queue *queue, struct task *task)
 {
 	struct lane *lane = lane_of(queue, task);

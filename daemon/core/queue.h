@@ -43,6 +43,8 @@ int queue_open_lane(struct queue *queue, size_t handler) MUST_CHECK;
 void queue_push(struct queue *queue, struct task *task);
 /* For a task that had its place before: ahead of all that came after it. Suspects go to their own list. */
 void queue_push_back(struct queue *queue, struct task *task);
+/* Behind all of its priority, with the place that it has already: for those that the store held, first place first. */
+void queue_restore(struct queue *queue, struct task *task);
 void queue_remove(struct queue *queue, struct task *task);
 /* Tasks of this handler wait, suspects left aside; held back or not. */
 bool queue_has_tasks_of(const struct queue *queue, size_t handler);

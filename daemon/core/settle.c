@@ -3,8 +3,10 @@
  * peer can see happens before (law b).
  */
 #include <assert.h>
+#include <string.h>
 
 #include "core/board.h"
+#include "core/handler.h"
 #include "core/timer.h"
 #include "core/unique.h"
 
@@ -15,13 +17,16 @@ static void board_tell(struct board *board, struct watch_list *list, struct task
 	board->is_telling = false;
 }
 
-/* Out of the history; freed by board_sweep(), so that a pointer lives until the end of the turn. */
+/* Out of the history; freed by board_sweep(), so that a pointer lives until the end of the turn; what is written of it has to go
+ * before. */
 static void board_forget(struct board *board, struct task *task)
 {
+	bool is_written = board->keeps && task->saved != TASK_NEW;
+
 	unique_drop(board, task);
 	(void)idmap_remove(&board->by_id, task->id);
 	TAILQ_REMOVE(&board->tasks, task, in_all);
-	TAILQ_INSERT_TAIL(&board->dead, task, in_place);
+	TAILQ_INSERT_TAIL(is_written ? &board->forgotten : &board->dead, task, in_place);
 }
 
 /* Keeps the history within its number and age. */
@@ -65,24 +70,52 @@ static void board_close_turn(struct board *board, int error)
 	board->n_notices = board->n_lost_notices = 0;
 }
 
+/* The commit wrote the numbers of a task's pool and handler with it. */
+static void board_note_saved(const struct task *task)
+{
+	struct pool *pool = task->pool;
+	struct handler *handler = task->handler;
+
+	memcpy(pool->saved.count, pool->count, sizeof pool->count);
+	pool->saved.counters = pool->stats.counters;
+	memcpy(handler->saved_count, handler->count, sizeof handler->count);
+}
+
+static void settle_task(struct board *board, struct task *task)
+{
+	TAILQ_REMOVE(&board->dirty, task, in_dirty);
+	task->dirty = false;
+	task->saved = task->state;
+	board_note_saved(task);
+	if (task->state == TASK_ACTIVE && task->unsent)
+		TAILQ_INSERT_TAIL(&board->starts, task, in_place);
+	if (task_is_ended(task)) {
+		TAILQ_INSERT_TAIL(&board->ended, task, in_place);
+		board->n_ended++;
+	}
+	board_tell(board, &task->watches, task, 0);
+	board_tell(board, &board->changed, task, 0);
+	task->news = 0;
+}
+
+void board_settle_starts(struct board *board)
+{
+	struct task *task, *next;
+
+	TAILQ_FOREACH_SAFE (task, &board->dirty, in_dirty, next)
+		if (task->state == TASK_ACTIVE && task->unsent && task->saved != TASK_NEW &&
+			task->saved < TASK_ACTIVE &&
+			task->handler->settings->on_crash == ON_CRASH_RETRY)
+			settle_task(board, task);
+}
+
 void board_settle(struct board *board, uint64_t now_us)
 {
 	struct task *task;
 
-	while ((task = TAILQ_FIRST(&board->dirty)) != NULL) {
-		TAILQ_REMOVE(&board->dirty, task, in_dirty);
-		task->dirty = false;
-		task->saved = task->state;
-		if (task->state == TASK_ACTIVE && task->unsent)
-			TAILQ_INSERT_TAIL(&board->starts, task, in_place);
-		if (task_is_ended(task)) {
-			TAILQ_INSERT_TAIL(&board->ended, task, in_place);
-			board->n_ended++;
-		}
-		board_tell(board, &task->watches, task, 0);
-		board_tell(board, &board->changed, task, 0);
-		task->news = 0;
-	}
+	TAILQ_CONCAT(&board->dead, &board->forgotten, in_place);
+	while ((task = TAILQ_FIRST(&board->dirty)) != NULL)
+		settle_task(board, task);
 	board_trim(board, now_us);
 	board_close_turn(board, 0);
 }

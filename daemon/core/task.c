@@ -104,6 +104,14 @@ int task_step(struct task *task, enum task_event event)
 	return 0;
 }
 
+void task_restore(struct task *task, enum task_state state)
+{
+	assert(task->state == TASK_NEW && !task->dirty);
+	task->state = task->saved = (uint8_t)state;
+	task->pool->count[state]++;
+	task->handler->count[state]++;
+}
+
 bool task_is_ended(const struct task *task)
 {
 	return task->state >= TASK_DONE;

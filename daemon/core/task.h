@@ -1,6 +1,6 @@
 /*
  * task: one piece of work and its life. Law (a): only task_step() writes `state`, from the table state x event in task.c,
- * and it alone puts the task on board->dirty. Knows nothing of workers, queues and time limits: pool, sched and board do.
+ * and it alone puts the task on board->dirty; but for task_restore(), with which a task begins that the store held. Knows nothing of workers, queues and time limits: pool, sched and board do.
  */
 #ifndef WORKPOOL_CORE_TASK_H
 #define WORKPOOL_CORE_TASK_H
@@ -124,6 +124,9 @@ void task_free(struct task *task);
 
 /* 0; -EPROTO: this event cannot happen in this state (nothing changed). Counts the change in pool->count. */
 int task_step(struct task *task, enum task_event event) MUST_CHECK;
+
+/* A new task takes the state that the store holds of it: the beginning of its life on this board, and no change. */
+void task_restore(struct task *task, enum task_state state);
 
 bool task_is_ended(const struct task *task);
 const char *task_name(const struct task *task);   /* "" when it has none */

@@ -215,7 +215,8 @@ void notify_reloading(struct notify *notify)
 	if (notify->manager_len == 0)
 		return;
 	(void)snprintf(notify->reloading, sizeof notify->reloading,
-		"RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_now_us());
+		"RELOADING=1\nMONOTONIC_USEC=%llu",
+		(unsigned long long)(clock_now_us() - CLOCK_AHEAD_US));
 	notify->owes[WORD_RELOADING] = true;
 	notify_flush(notify);
 }
