@@ -19,7 +19,17 @@ static const struct print_column daemon_columns[] = {
 	{"pid", "pid", PRINT_NUMBER},
 	{"socket", "socket", PRINT_TEXT},
 	{"up", "uptime_ms", PRINT_MS},
-	{"store", "store", PRINT_TEXT},
+	{"store", "store.type", PRINT_TEXT},
+	{"store_file", "store.path", PRINT_TEXT},
+	{"store_size", "store.size", PRINT_NUMBER},
+	{"store_used", "store.used", PRINT_NUMBER},
+	{"store_max", "store.max_size", PRINT_NUMBER},
+	{"flushes", "store.flushes", PRINT_NUMBER},
+	{"flushes_per_post", "store.flushes_per_post", PRINT_NUMBER},
+	{"last_flush", "store.last_flush_us", PRINT_US},
+	{"unknown_tasks", "store.unknown_tasks", PRINT_NUMBER},
+	{"oldest_task", "store.oldest.id", PRINT_TEXT},
+	{"oldest_age", "store.oldest.age_ms", PRINT_MS},
 	{"role", "role", PRINT_TEXT},
 	{"uid", "uid", PRINT_NUMBER},
 	{"active", "active", PRINT_NUMBER},
@@ -211,8 +221,8 @@ static int print_troubles(struct ctl *ctl, const json_t *params, const json_t *p
 
 	if (strcmp(print_text(daemon, "state"), "running") != 0)
 		code = print_wrong(ctl, "the daemon is {state}", daemon);
-	if (code == 0 && *print_text(daemon, "store_error"))
-		code = print_wrong(ctl, "the store: {store_error}", daemon);
+	if (code == 0 && *print_text(daemon, "store.error"))
+		code = print_wrong(ctl, "the store: {error}", json_object_get(daemon, "store"));
 	if (code == 0)
 		code = print_pool_troubles(ctl, pools);
 	json_array_foreach (json_object_get(params, "resources"), i, resource) {

@@ -14,12 +14,15 @@
 #include "net/daemon.h"
 #include "net/peer.h"
 #include "net/turn.h"
+#include "root/offline.h"
 #include "root/root.h"
 
 struct options {
 	const char *config; /* NULL: none */
 	const char *socket; /* NULL: what the configuration says */
 	bool check_only;
+	enum offline_act act; /* with the store's file, instead of running */
+	const char *file;     /* that one; NULL: the configuration's */
 };
 
 enum option_value {
@@ -27,25 +30,34 @@ enum option_value {
 	OPTION_SOCKET = 's',
 	OPTION_HELP = 'h',
 	OPTION_VERSION = 'V',
-	OPTION_CHECK = 256
+	OPTION_CHECK = 256,
+	OPTION_STORE /* and those behind it, by enum offline_act */
 };
 
 static const struct option long_options[] = {
 	{"config", required_argument, NULL, OPTION_CONFIG},
 	{"socket", required_argument, NULL, OPTION_SOCKET},
 	{"check-config", no_argument, NULL, OPTION_CHECK},
+	{"store-check", no_argument, NULL, OPTION_STORE + OFFLINE_CHECK},
+	{"store-export", no_argument, NULL, OPTION_STORE + OFFLINE_EXPORT},
+	{"store-import", no_argument, NULL, OPTION_STORE + OFFLINE_IMPORT},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{0},
 };
 
 static const char help[] =
-	"Usage: workpoold [OPTION]...\n"
+	"Usage: workpoold [OPTION]... [FILE]\n"
 	"Runs tasks in pools with a bounded number of workers; wpctl(1) talks to it.\n"
 	"\n"
 	"  -c, --config FILE   read FILE and FILE's conf.d/*.conf; without it every default holds\n"
 	"  -s, --socket PATH   listen there, whatever the configuration says\n"
 	"      --check-config  only read the configuration; exit status 78 if it is wrong\n"
+	"      --store-check   only look at the store's file, while no daemon has it, and tell\n"
+	"                      what is in it or what is wrong; exit status 65 if it is damaged\n"
+	"      --store-export  only write all of it to standard output, as JSON lines\n"
+	"      --store-import  only read such lines from standard input into it, all or none\n"
+	"                      FILE behind one of these: that one, not the configuration's\n"
 	"  -h, --help          this text\n"
 	"  -V, --version       the version\n"
 	"\n"
@@ -64,6 +76,8 @@ static int parse_options(int argc, char **argv, struct options *options)
 			options->socket = optarg;
 		else if (c == OPTION_CHECK)
 			options->check_only = true;
+		else if (c > OPTION_STORE)
+			options->act = (enum offline_act)(c - OPTION_STORE);
 		else if (c == OPTION_HELP)
 			return fputs(help, stdout) < 0 ? EX_IOERR : 0;
 		else if (c == OPTION_VERSION)
@@ -71,6 +85,8 @@ static int parse_options(int argc, char **argv, struct options *options)
 		else
 			return EX_USAGE;
 	}
+	if (options->act != OFFLINE_NONE && optind < argc)
+		options->file = argv[optind++];
 	if (optind < argc) {
 		(void)fprintf(stderr,
 			"workpoold: \"%s\": no argument is expected (--help tells the options)\n",
@@ -101,7 +117,7 @@ int main(int argc, char **argv)
 	struct settings *settings;
 	struct store *store = NULL;
 	struct daemon daemon = {0};
-	char why[CONFIG_WHY_SIZE];
+	char why[CONFIG_WHY_SIZE + STORE_WHY_SIZE];
 	int r = parse_options(argc, argv, &options);
 
 	if (r >= 0)
@@ -114,14 +130,21 @@ int main(int argc, char **argv)
 	json_set_alloc_funcs(cell_alloc, cell_free);
 	if (options.check_only)
 		return check_config(settings);
+	if (options.act != OFFLINE_NONE) {
+		r = offline_run(options.act, settings, options.file);
+		settings_free(settings);
+		return r;
+	}
 	log_open((enum log_target)settings->daemon.log, "workpoold");
 	log_set_level((enum log_level)settings->daemon.log_level);
-	r = store_mem_open(&store);
+	r = store_open(settings, &store, why);
 	if (r == 0)
 		r = root_open(&daemon, settings, store, options.socket, why, sizeof why);
 	if (r < 0) {
 		log_error("start", "%s", r == -ENOMEM ? "out of memory" : why);
-		daemon.exit_code = r == -ESRCH ? EX_CONFIG : EX_UNAVAILABLE;
+		daemon.exit_code = r == -ESRCH                      ? EX_CONFIG
+				   : r == -EUCLEAN || r == -ENOTSUP ? EX_DATAERR
+								    : EX_UNAVAILABLE;
 		daemon.done = true;
 	}
 	daemon.config_path = options.config;

@@ -212,10 +212,13 @@ void call_refuse_stopping(struct call *call)
 
 void call_refuse_store(struct call *call, int error)
 {
+	const struct store_status status = store_status(call->conn->daemon->store);
+	const char *reason = status.why[0] != '\0' ? status.why : strerror(-error);
+
 	if (error == -ENOSPC)
-		call_refuse_storage_full(call);
+		call_refuse_storage_full(call, status.used_bytes, status.max_bytes, reason);
 	else
-		call_refuse_storage_failed(call, strerror(-error));
+		call_refuse_storage_failed(call, reason);
 }
 
 void call_drop_params(struct call *call)

@@ -151,6 +151,8 @@ static void post_refuse(struct call *call, const struct pool *pool, int error)
 		call_refuse_no_such_pool(call, pool->settings->name); /* it leaves */
 	else if (error == -ESHUTDOWN)
 		call_refuse_stopping(call);
+	else if (error == daemon->board->store_error)
+		call_refuse_store(call, error);
 	else
 		call_refuse_internal(call, strerror(-error));
 }

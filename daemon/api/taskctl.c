@@ -349,8 +349,10 @@ static const char *retry_word(int r, const struct task *task)
 		return "at_capacity";
 	case -ESHUTDOWN:
 		return "shutting_down";
-	default:
+	case -ENOMEM:
 		return "no_memory";
+	default: /* board->store_error */
+		return r == -ENOSPC ? "storage_full" : "storage_failed";
 	}
 }
 

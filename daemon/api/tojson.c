@@ -36,7 +36,7 @@ json_t *tojson_wall(const struct daemon *daemon, uint64_t at_us)
 	return json_real((double)(at_us + daemon->wall_offset_us) / US_PER_SEC);
 }
 
-static json_t *tojson_times(const struct hist *hist)
+json_t *tojson_times(const struct hist *hist)
 {
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "count", (json_int_t)hist->count, "mean",
 		(json_int_t)hist_mean(hist), "p50", (json_int_t)hist_quantile(hist, 0.5), "p90",
@@ -201,9 +201,8 @@ json_t *tojson_handler(const struct daemon *daemon, size_t handler)
 json_t *tojson_daemon(const struct call *call)
 {
 	const struct daemon *daemon = call->conn->daemon;
-	json_t *object = json_pack(
-		"{s:s, s:i, s:s, s:f, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "version",
-		PACKAGE_VERSION, "pid", (int)getpid(), "state",
+	json_t *object = json_pack("{s:s, s:i, s:s, s:f, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"version", PACKAGE_VERSION, "pid", (int)getpid(), "state",
 		daemon->board->stop == STOP_RUNNING ? "running" : "stopping", "started_at",
 		(double)daemon->started_wall_us / US_PER_SEC, "uptime_ms",
 		(json_int_t)((daemon->now_us - daemon->started_us) / US_PER_MS), "role",
@@ -212,14 +211,11 @@ json_t *tojson_daemon(const struct call *call)
 		(json_int_t)daemon->settings->daemon.max_connections, "refused_connections",
 		(json_int_t)daemon->n_refused_conns, "active",
 		(json_int_t)daemon->board->total.active, "max_active",
-		(json_int_t)daemon->board->total.limits.max_active, "store",
-		daemon->store->ops->name);
+		(json_int_t)daemon->board->total.limits.max_active);
 	int failed = 0;
 
 	if (object == NULL)
 		return NULL;
-	if (daemon->store_error != 0)
-		tojson_put(object, "store_error", json_string(strerror(-daemon->store_error)),
-			&failed);
+	tojson_put(object, "store", tojson_store(daemon), &failed);
 	return tojson_finish(object, failed);
 }

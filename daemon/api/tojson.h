@@ -28,6 +28,8 @@ json_t *tojson_pool(const struct daemon *daemon, const struct pool *pool);
 json_t *tojson_resource(const struct daemon *daemon, const struct resource *resource);
 json_t *tojson_handler(const struct daemon *daemon, size_t handler);
 json_t *tojson_daemon(const struct call *call);
+json_t *tojson_store(const struct daemon *daemon);
+json_t *tojson_times(const struct hist *hist);
 /* Seconds since the epoch, as the calendar is now. */
 json_t *tojson_wall(const struct daemon *daemon, uint64_t at_us);
 

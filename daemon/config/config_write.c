@@ -128,6 +128,8 @@ static int write_shipped_key(const struct config_key *key, const char *value, st
 {
 	int r = write_help(key, write_comment, out);
 
+	if (r == 0 && key->shipped != NULL)
+		return buf_printf(out, "%s = %s\n\n", key->name, key->shipped);
 	if (value == NULL)
 		value = *key->initial != '\0' ? key->initial : key->example;
 	return r == 0 ? buf_printf(out, "#%s = %s\n\n", key->name, value) : r;
@@ -205,7 +207,8 @@ int config_write_shipped(struct buf *out)
 {
 	static const char head[] =
 		"workpoold.conf: see workpoold.conf(5). Every key stands here, commented out, with "
-		"its default, or with an example where it has none. The daemon reads it when it "
+		"its default, or with an example where it has none; but for the store, which is a "
+		"file here. The daemon reads it when it "
 		"starts and at every wpctl reload, which leaves keys as they were whose "
 		"description says that they need a restart. Files conf.d/*.conf beside this one "
 		"are read after it, in the order of "

@@ -56,6 +56,11 @@ static const struct config_key rows[] = {
 		.text = "Unix socket of the control protocol; without it systemd's, else "
 			"$XDG_RUNTIME_DIR/workpoold/control.sock or "
 			"/run/workpoold/control.sock"},
+	{CONFIG_DAEMON, "state_dir", PATH(daemon, state_dir), .initial = "", .max = 3900,
+		.example = "/var/lib/workpoold",
+		.text = "the folder of the store's file; without it systemd's $STATE_DIRECTORY, "
+			"else "
+			"/var/lib/workpoold for root and $XDG_STATE_HOME/workpoold for others"},
 	{CONFIG_DAEMON, "log", ENUM(daemon, log), .initial = "auto", .min = LOG_AUTO,
 		.words = "auto stderr journal",
 		.text = "where the log goes; auto: the journal if standard error goes there"},
@@ -106,8 +111,21 @@ static const struct config_key rows[] = {
 		.text = "may see statistics and lists, without the payloads of others"},
 
 	{CONFIG_STORE, "type", ENUM(store, type), .initial = "memory", .min = STORE_MEMORY,
-		.words = "memory",
-		.text = "where tasks are kept; memory: a killed daemon loses what has not ended"},
+		.words = "memory sqlite", .shipped = "sqlite",
+		.text = "where tasks are kept; memory: a killed daemon loses what has not ended; "
+			"sqlite: in a file, and a post is answered when it is on disk"},
+	{CONFIG_STORE, "sync", ENUM(store, sync), .initial = "full", .min = STORE_SYNC_FULL,
+		.words = "full normal",
+		.text = "full: what is answered is on the disk; normal: it survives the daemon, "
+			"but a "
+			"power cut may lose the last of it"},
+	{CONFIG_STORE, "max_size", BYTES(store, max_size_bytes), .initial = "1G", .min = MIB,
+		.max = TIB,
+		.text = "how large the file may grow; then posts get the error StorageFull"},
+	{CONFIG_STORE, "reserve", BYTES(store, reserve_bytes), .initial = "16M", .min = 0,
+		.max = TIB,
+		.text = "how much of max_size, and of the disk, posts leave for results; at most a "
+			"quarter of max_size"},
 
 	{CONFIG_MONGODB, "uri", URI(mongodb, uri), .initial = "", .max = 2048,
 		.words = "mongodb:// mongodb+srv://", .flags = HOST | SECRET,

@@ -74,6 +74,7 @@ struct config_key {
 	unsigned types;      /* CONFIG_HANDLER: bits of enum config_handler_type */
 	const char *example; /* for the shipped file where the default is "" */
 	const char *text;    /* one line for people, no full stop */
+	const char *shipped; /* what the shipped file says in the default's place; NULL: nothing */
 };
 
 const struct config_key *keys_table(size_t *ret_n);

@@ -18,7 +18,8 @@
 #define SETTINGS_USED_MAX      8 /* resources of one handler */
 
 enum stop_mode { STOP_DRAIN, STOP_FINISH, STOP_NOW };
-enum store_type { STORE_MEMORY };
+enum store_type { STORE_MEMORY, STORE_SQLITE };
+enum store_sync { STORE_SYNC_FULL, STORE_SYNC_NORMAL };
 enum on_full { ON_FULL_REFUSE, ON_FULL_WAIT };
 enum on_crash { ON_CRASH_RETRY, ON_CRASH_LOST };
 enum unique_policy { UNIQUE_JOIN, UNIQUE_REFUSE };
@@ -31,6 +32,7 @@ struct workers_rule {
 
 struct settings_daemon {
 	char *socket;        /* "": chosen by net/listen */
+	char *state_dir;     /* "": chosen by store/store.c */
 	int log;             /* enum log_target */
 	int log_level;       /* enum log_level */
 	uint64_t max_active; /* tasks of all pools together; 0: no cap */
@@ -55,6 +57,9 @@ struct settings_access {
 
 struct settings_store {
 	int type; /* enum store_type */
+	int sync; /* enum store_sync */
+	uint64_t max_size_bytes;
+	uint64_t reserve_bytes; /* of max_size, for what is no post */
 };
 
 struct settings_mongodb {

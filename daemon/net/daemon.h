@@ -69,16 +69,21 @@ struct daemon {
 	struct conn_list gone;  /* freed by sweep() */
 	uint64_t n_conns, n_refused_conns;
 	struct hostlink_list links; /* owns: of all pools, in all parts */
-	struct deadline retry;      /* set after a commit that failed */
-	struct deadline stop_limit; /* set while stopping */
-	struct deadline patience;   /* set until the socket is served */
-	int store_error;            /* -errno of the last commit, 0: fine */
-	bool is_serving;            /* the socket is served */
-	bool is_ready;              /* every host was up once */
-	bool is_leaving;            /* all tasks have ended: hosts and clients get their good-bye */
-	bool is_killed;             /* hosts were killed to stop */
-	bool awake;                 /* the next turn does not sleep */
-	bool done;                  /* leave the loop after this turn */
+	struct deadline
+		retry; /* set after a commit that failed, and while the store takes no posts */
+	struct deadline tend;                 /* set while the store wants to be tended */
+	uint64_t n_commits, n_tended_commits; /* so far; when the store was last tended by time */
+	struct deadline stop_limit;           /* set while stopping */
+	struct deadline patience;             /* set until the socket is served */
+	int store_error;                      /* -errno of the last commit, 0: fine */
+	bool is_loaded;                       /* the board is as the store held it */
+	bool is_tend_due;                     /* the store's time has come */
+	bool is_serving;                      /* the socket is served */
+	bool is_ready;                        /* every host was up once */
+	bool is_leaving; /* all tasks have ended: hosts and clients get their good-bye */
+	bool is_killed;  /* hosts were killed to stop */
+	bool awake;      /* the next turn does not sleep */
+	bool done;       /* leave the loop after this turn */
 	int exit_code;
 };
 

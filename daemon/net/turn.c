@@ -18,8 +18,10 @@
 #include "net/ready.h"
 #include "net/stop.h"
 
-#define WALL_JITTER_US US_PER_MS  /* between two readings of two clocks */
-#define RETRY_US       US_PER_SEC /* after a commit that failed */
+#define WALL_JITTER_US US_PER_MS         /* between two readings of two clocks */
+#define RETRY_US       US_PER_SEC        /* after a commit that failed */
+#define TEND_US        (100 * US_PER_MS) /* between two looks at what the store wants to have done */
+#define BUSY_COMMITS   10                /* in that time: nothing is done then that can wait */
 
 /* Arms the one timer for the next deadline. */
 static void turn_arm(struct daemon *daemon)
@@ -53,26 +55,91 @@ static void turn_read(struct daemon *daemon)
 	conn_serve_ready(daemon);
 }
 
+static void turn_settle(struct daemon *daemon, bool has_written)
+{
+	daemon->n_commits += has_written;
+	if (daemon->store_error != 0 && has_written) {
+		daemon->store_error = 0;
+		log_notice("store_works", "the store takes writes again");
+	}
+	board_settle(daemon->board, daemon->now_us);
+}
+
+static void turn_undo(struct daemon *daemon, int error)
+{
+	daemon->store_error = error;
+	log_error("store_failed", "the store refused this turn's changes: %s", strerror(-error));
+	board_undo(daemon->board, error);
+}
+
+/* Whether posts are refused before anything is done for them, until the store takes some. */
+static void turn_check_store(struct daemon *daemon)
+{
+	struct board *board = daemon->board;
+	int before = board->store_error;
+
+	board->store_error = store_check(daemon->store);
+	if (board->store_error < 0 && before == 0)
+		log_warning("store_full", "no posts: %s", store_status(daemon->store).why);
+	else if (board->store_error == 0 && before < 0)
+		log_notice("store_has_room", "the store takes posts again");
+	if ((board->store_error < 0 || daemon->store_error < 0) &&
+		!deadline_is_set(&daemon->retry) &&
+		deadline_set(&board->deadlines, &daemon->retry, daemon->now_us + RETRY_US) < 0)
+		log_error("no_memory",
+			"no memory to wait for the store: the next message tries it again");
+}
+
+/* Into the store; what need not be on the disk is handed over while the rest gets there. */
+static int turn_write(struct daemon *daemon)
+{
+	int r = store_commit(daemon->store, daemon->board);
+
+	if (r < 0)
+		return r;
+	board_settle_starts(daemon->board);
+	if (!TAILQ_EMPTY(&daemon->board->starts))
+		hostlink_flush(daemon);
+	return store_flush(daemon->store);
+}
+
 /* Everything of this turn in one transaction: the only place that may block. */
 static void turn_commit(struct daemon *daemon)
 {
 	struct board *board = daemon->board;
-	int r = TAILQ_EMPTY(&board->dirty) ? 0 : store_commit(daemon->store, board);
+	bool is_clean = board_is_clean(board);
+	uint64_t n_steps = board->n_steps;
+	int r = is_clean ? 0 : turn_write(daemon);
 
-	if (r == 0) {
-		if (daemon->store_error != 0 && !TAILQ_EMPTY(&board->dirty)) {
-			daemon->store_error = 0;
-			log_notice("store_works", "the store takes writes again");
-		}
-		board_settle(board, daemon->now_us);
-		return;
+	if (r < 0)
+		turn_undo(daemon, r);
+	else
+		turn_settle(daemon, !is_clean);
+	/* Without this turn's posts and starts there may be room for its ends, which nobody can take back. */
+	if (r == -ENOSPC && board->n_steps != n_steps && !TAILQ_EMPTY(&board->dirty) &&
+		turn_write(daemon) == 0) {
+		turn_settle(daemon, true);
+		daemon->awake = true; /* what was taken back is tried again, alone */
 	}
-	daemon->store_error = r;
-	log_error("store_failed", "the store refused this turn's changes: %s", strerror(-r));
-	board_undo(board, r);
-	if (deadline_set(&board->deadlines, &daemon->retry, daemon->now_us + RETRY_US) < 0)
-		log_error("no_memory",
-			"no memory to wait for the store: the next message tries it again");
+	if (!is_clean || board->store_error < 0)
+		turn_check_store(daemon);
+}
+
+/* Keeps the store in order, now that the turn's answers have left. */
+static void turn_tend(struct daemon *daemon)
+{
+	struct board *board = daemon->board;
+	bool is_idle =
+		daemon->is_tend_due && daemon->n_commits - daemon->n_tended_commits < BUSY_COMMITS;
+	bool wants_more = store_tend(daemon->store, is_idle) ||
+			  (daemon->store_error == 0 && !TAILQ_EMPTY(&board->forgotten));
+
+	if (daemon->is_tend_due)
+		daemon->n_tended_commits = daemon->n_commits;
+	daemon->is_tend_due = false;
+	if (wants_more && !deadline_is_set(&daemon->tend))
+		IGNORE(deadline_set(&board->deadlines, &daemon->tend,
+			daemon->now_us + TEND_US)); /* without memory: with a later turn */
 }
 
 /* Follows the calendar's steps, not its jitter. */
@@ -96,6 +163,7 @@ void turn_once(struct daemon *daemon)
 	turn_commit(daemon);
 	hostlink_flush(daemon);
 	conn_flush(daemon);
+	turn_tend(daemon);
 	ready_check(daemon);
 	stop_check(daemon);
 	notify_turn(daemon);

@@ -45,6 +45,29 @@ static void on_retry(struct deadline *retry, uint64_t now_us)
 	(void)now_us;
 }
 
+static void on_tend(struct deadline *tend, uint64_t now_us)
+{
+	(void)now_us;
+	container_of(tend, struct daemon, tend)->is_tend_due = true;
+}
+
+/* The board as the store held it. */
+static int root_load(struct daemon *daemon, char *ret_why, size_t why_size)
+{
+	char why[STORE_WHY_SIZE] = "out of memory";
+	int r;
+
+	daemon->board->keeps = daemon->store->ops->keeps;
+	r = store_load(daemon->store, daemon->board, daemon->now_us,
+		daemon->now_us + daemon->wall_offset_us, why);
+	if (r == 0)
+		daemon->board->store_error = store_check(daemon->store);
+	else
+		(void)snprintf(ret_why, why_size, "%s", why);
+	daemon->is_loaded = r == 0;
+	return r;
+}
+
 static int root_open_loop(struct daemon *daemon)
 {
 	struct event_config *config = event_config_new();
@@ -71,6 +94,8 @@ static int root_open_all(struct daemon *daemon, const char *socket, char *ret_wh
 	r = board_new(daemon->settings, daemon->cores, &daemon->board);
 
 	(void)snprintf(ret_why, why_size, "out of memory");
+	if (r == 0)
+		r = root_load(daemon, ret_why, why_size);
 	if (r == 0)
 		r = root_open_loop(daemon);
 	if (r == 0)
@@ -109,7 +134,7 @@ void root_close(struct daemon *daemon)
 		event_free(daemon->timer);
 	if (daemon->base != NULL)
 		event_base_free(daemon->base);
-	store_close(daemon->store);
+	store_close(daemon->store, daemon->is_loaded ? daemon->board : NULL);
 	board_free(daemon->board);
 	settings_free((struct settings *)daemon->settings);
 }
@@ -124,6 +149,7 @@ int root_open(struct daemon *daemon, const struct settings *settings, struct sto
 	TAILQ_INIT(&daemon->gone);
 	TAILQ_INIT(&daemon->links);
 	deadline_init(&daemon->retry, on_retry);
+	deadline_init(&daemon->tend, on_tend);
 	daemon->timer_at_us = UINT64_MAX;
 	daemon->now_us = daemon->started_us = clock_now_us();
 	daemon->started_wall_us = clock_wall_us();

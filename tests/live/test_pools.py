@@ -228,7 +228,7 @@ def test_stats_of_a_fresh_daemon(start):
     assert all(pool[key] == 0 for key in ("queued", "active", "delayed", "posted", "refused", "done", "failed", "cancelled",
                                           "expired", "lost", "retried", "max_queued", "max_active", "host_restarts"))
     assert (pool["host"], pool["workers"], pool["capacity"], pool["paused"]) == ("up", 1, 100, False)
-    assert about["pid"] == daemon.pid and about["state"] == "running" and about["store"] == "memory"
+    assert about["pid"] == daemon.pid and about["state"] == "running" and about["store"]["type"] == "memory"
     assert about["role"] == "admin" and about["connections"] == 1 and abs(about["started_at"] - time.time()) < 60
 
 

@@ -13,7 +13,7 @@ from kit.client import DEADLINE
 
 pytestmark = pytest.mark.short
 VERBS = ("status", "post", "batch", "stats", "resize", "pause", "resume", "drain", "shutdown", "list", "show", "explain", "wait", "log",
-         "cancel", "retry", "handlers", "pools", "events", "bench", "reload", "config", "ping", "describe", "call")
+         "cancel", "retry", "handlers", "pools", "events", "bench", "reload", "config", "store", "ping", "describe", "call")
 CODES = {0, 1, 2, 3, 4, 5, 69, 70, 75, 77, 78, 124, 130}
 NOWHERE = "/no/such/workpool.sock"
 WORDS = {"D": "1s", "N": "1", "N,N…": "1,2", "PATH": "/x", "POOL": "p", "NAME": "n", "STATE": "done", "HANDLER": "h", "WHEN": "never",

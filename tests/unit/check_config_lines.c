@@ -125,7 +125,7 @@ START_TEST(test_config_sections_and_keys_must_be_known)
 		{"[daemon]\n[daemon]\n", "f:2: [daemon]: stands in line 1 already"},
 		{"[pool a]\nworkers = 1\nworkers = 1\n",
 			"f:3: [pool a] workers: stands in line 2 already"},
-		{"[store]\ntype = sqlite\n", "f:2: [store] type: \"sqlite\": memory"},
+		{"[store]\ntype = file\n", "f:2: [store] type: \"file\": memory or sqlite"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)

@@ -57,7 +57,9 @@ static const struct {
 	int error;
 	const char *reply;
 } refusals[] = {
-	{-ENOSPC, "{\"error\":\"org.workpool.StorageFull\",\"parameters\":{}}\n"},
+	{-ENOSPC, "{\"error\":\"org.workpool.StorageFull\",\"parameters\":{\"size\":7,\"max_size\":"
+		  "11,"
+		  "\"reason\":\"No space left on device\"}}\n"},
 	{-EIO, "{\"error\":\"org.workpool.StorageFailed\",\"parameters\":{\"reason\":\"Input/"
 	       "output "
 	       "error\"}}\n"},
@@ -118,6 +120,86 @@ START_TEST(test_turn_takes_a_start_back_and_tries_it_again_by_itself)
 	ck_assert_uint_eq(host->runs[0].task, 1);
 	ck_assert_uint_eq(host->runs[0].attempt, 1);
 	ck_assert_uint_eq(host->runs[1].task, 2);
+	(void)close(client);
+	fx_close();
+}
+END_TEST
+
+/* What was written before and may run twice is handed over while the disk is waited for; all else is not. */
+START_TEST(test_turn_hands_a_start_over_before_the_flush_unless_it_may_not_run_twice)
+{
+	struct fx_host *host;
+	int client;
+
+	fx_open(_i == 0 ? "[pool default]\nworkers = 2\npaused = yes\n"
+			: "[pool default]\nworkers = 2\npaused = yes\n[handler noop]\non_crash = "
+			  "lost\n");
+	host = host_of("default");
+	client = client_open();
+	client_say(client, POST);
+	fx_turn();
+	(void)client_hear(client);
+	fx.flush_error = -EIO;
+	client_say(client, CALL("Resume", "") "\n" POST);
+	fx_turn();
+	ck_assert_str_eq(fx.story, _i == 0 ? "CHXA" : "CXA");
+	ck_assert_uint_eq(count_words(client_hear(client), "StorageFailed"),
+		1); /* the post, which was not before */
+	ck_assert_uint_eq(count_of("default", TASK_ACTIVE), _i == 0 ? 1 : 0);
+	ck_assert_uint_eq(pool_of("default")->stats.counters.posted, 1);
+	host_hear(host);
+	ck_assert_uint_eq(host->n_runs, _i == 0 ? 1 : 0);
+	fx.flush_error = 0;
+	FX_UNTIL((host_hear(host), host->n_runs == 1));
+	host_done(host, 0, OUTCOME_OK, "{}");
+	FX_UNTIL(count_of("default", TASK_DONE) == 1);
+	(void)close(client);
+	fx_close();
+}
+END_TEST
+
+START_TEST(test_turn_refuses_posts_while_the_store_has_no_room)
+{
+	int client;
+
+	fx_open(ONE_POOL);
+	client = client_open();
+	fx.post_error = -ENOSPC;
+	client_say(client, POST);
+	fx_turn();
+	ck_assert_uint_eq(
+		count_words(client_hear(client), "\"id\""), 1); /* the last one that went in */
+	client_say(client, POST);
+	fx_turn();
+	ck_assert_str_eq(fx.story, "A"); /* nothing was tried */
+	ck_assert_uint_eq(count_words(client_hear(client), "StorageFull"), 1);
+	client_say(client, CALL("Cancel", "\"ids\":[\"1\"]") "\n" CALL("Show", "\"id\":\"1\""));
+	FX_UNTIL(count_words(client_hear(client), "\"task\"") == 1);
+	fx.post_error = 0;
+	ck_assert(fx_turn_wakes(5 * US_PER_SEC)); /* by itself */
+	client_say(client, POST);
+	fx_turn();
+	ck_assert_uint_eq(count_words(client_hear(client), "\"id\""), 1);
+	(void)close(client);
+	fx_close();
+}
+END_TEST
+
+START_TEST(test_turn_tends_the_store_when_little_happens)
+{
+	int client;
+
+	fx_open(ONE_POOL);
+	client = client_open();
+	fx.wants_tending = true;
+	client_say(client, POST);
+	fx_turn();
+	ck_assert_uint_eq(
+		fx.n_idle_tends, 0); /* its answer leaves first, and then the next may come */
+	ck_assert(fx_turn_wakes(5 * US_PER_SEC));
+	fx_pass(US_PER_SEC);
+	FX_UNTIL(fx.n_idle_tends > 0);
+	fx.wants_tending = false;
 	(void)close(client);
 	fx_close();
 }
@@ -452,6 +534,8 @@ int main(void)
 		test_turn_writes_all_that_changed_in_one_commit,
 		test_turn_that_is_not_written_tells_the_poster_and_nobody_else,
 		test_turn_takes_a_start_back_and_tries_it_again_by_itself,
+		test_turn_refuses_posts_while_the_store_has_no_room,
+		test_turn_tends_the_store_when_little_happens,
 		test_turn_answers_an_end_once_and_only_when_it_is_written,
 		test_wait_tells_no_end_that_is_not_written,
 		test_turn_is_woken_by_a_deadline_that_passes_while_the_timer_is_set,
@@ -464,6 +548,7 @@ int main(void)
 	};
 
 	const struct fx_loop loops[] = {
+		{test_turn_hands_a_start_over_before_the_flush_unless_it_may_not_run_twice, 2},
 		{test_host_that_starts_with_a_lie_is_replaced_and_runs_nothing, ARRAY_SIZE(starts)},
 	};
 

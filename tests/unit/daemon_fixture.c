@@ -98,14 +98,60 @@ static int store_do_commit(struct store *store, const struct board *board)
 	return fx.store_error;
 }
 
-static void store_do_close(struct store *store)
+static int store_do_load(
+	struct store *store, struct board *board, uint64_t now_us, uint64_t wall_us, char *ret_why)
 {
 	(void)store;
+	(void)board;
+	(void)ret_why;
+	ck_assert_uint_gt(wall_us, now_us);
+	return 0;
+}
+
+static int store_do_flush(struct store *store)
+{
+	(void)store;
+	if (fx.flush_error != 0)
+		tell('X');
+	return fx.flush_error;
+}
+
+static int store_do_check(struct store *store)
+{
+	(void)store;
+	return fx.post_error;
+}
+
+static bool store_do_tend(struct store *store, bool is_idle)
+{
+	(void)store;
+	fx.n_tends++;
+	fx.n_idle_tends += is_idle;
+	return fx.wants_tending;
+}
+
+static void store_do_status(const struct store *store, struct store_status *ret_status)
+{
+	(void)store;
+	ret_status->used_bytes = 7;
+	ret_status->max_bytes = 11;
+}
+
+static void store_do_close(struct store *store, const struct board *board)
+{
+	(void)store;
+	ck_assert_ptr_eq(board, fx.daemon.is_loaded ? fx.daemon.board : NULL);
 	fx.is_closed = true;
 }
 
-static const struct store_ops ops = {
-	.name = "test", .commit = store_do_commit, .close = store_do_close};
+static const struct store_ops ops = {.name = "test",
+	.load = store_do_load,
+	.commit = store_do_commit,
+	.flush = store_do_flush,
+	.check = store_do_check,
+	.tend = store_do_tend,
+	.status = store_do_status,
+	.close = store_do_close};
 
 const char *spawn_host_path(char *ret_path, size_t size)
 {

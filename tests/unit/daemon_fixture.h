@@ -49,8 +49,12 @@ struct fx_host {
 struct fixture {
 	struct daemon daemon;
 	struct store store;
-	int store_error;  /* what commit() answers */
-	unsigned commits; /* that were asked for */
+	int store_error;                /* what commit() answers */
+	unsigned commits;               /* that were asked for */
+	int flush_error;                /* what flush() answers */
+	int post_error;                 /* what check() answers */
+	bool wants_tending;             /* what tend() answers */
+	unsigned n_tends, n_idle_tends; /* that were asked for */
 	uint64_t committed[FX_RUNS];
 	size_t n_committed; /* ids of the last one, in order */
 	bool is_closed;     /* the store was */
@@ -111,7 +115,7 @@ unsigned count_words(const char *text, const char *word);
 /* A crash is an end: what a second attempt does is told elsewhere. */
 #define TWO_POOLS                                                                                  \
 	"[pool default]\nworkers = 2\n[pool other]\nworkers = 2\n[handler noop]\ncrash_max = 1\n"
-#define ONE_POOL             "[pool default]\nworkers = 2\n"
+#define ONE_POOL "[pool default]\nworkers = 2\n"
 
 /* The last host that was started for the pool; fails the test if there is none. */
 struct fx_host *host_of(const char *pool);
