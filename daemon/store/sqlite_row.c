@@ -22,24 +22,28 @@ _Static_assert(TASK_QUEUED == 1 && TASK_DELAYED == 2 && TASK_ACTIVE == 3 && TASK
 	"suspect = ?7, seq = ?8, "                                                                 \
 	"queued = ?9, started = ?10, ended = ?11, due = ?12, expires = ?13"
 
+#define POST                                                                                       \
+	"INSERT INTO task (id, state, attempt, failures, crashes, trials, suspect, seq, "          \
+	"queued, started, ended, due, expires, reason, result, pool, handler, owner, priority, "   \
+	"retries, posted, timeout, delay, name, key, args) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "   \
+	"?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, "      \
+	"?25, ?26)"
+
+#define NUMBER                                                                                     \
+	"INSERT INTO number (owner, name, value) VALUES (?1, ?2, ?3) ON CONFLICT (owner, name) "   \
+	"DO UPDATE SET value = ?3"
+
 const char *const sqlite_row_texts[SQL_STATEMENTS] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_ROLLBACK] = "ROLLBACK",
-	[SQL_POST] = "INSERT INTO task (id, state, attempt, failures, crashes, trials, suspect, "
-		     "seq, queued, started, ended, due, "
-		     "expires, reason, result, pool, handler, owner, priority, retries, posted, "
-		     "timeout, delay, name, key, args) "
-		     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
-		     "?16, ?17, ?18, ?19, ?20, ?21, ?22, "
-		     "?23, ?24, ?25, ?26)",
+	[SQL_POST] = POST,
 	[SQL_POST_LARGE] = "INSERT INTO large (id, args) VALUES (?1, ?2)",
 	[SQL_MOVE] = MOVE " WHERE id = ?1",
 	[SQL_END] = MOVE ", reason = ?14, result = ?15 WHERE id = ?1",
 	[SQL_FORGET] = "DELETE FROM task WHERE id = ?1",
 	[SQL_FORGET_LARGE] = "DELETE FROM large WHERE id = ?1",
-	[SQL_NUMBER] = "INSERT INTO number (owner, name, value) VALUES (?1, ?2, ?3) "
-		       "ON CONFLICT (owner, name) DO UPDATE SET value = ?3",
+	[SQL_NUMBER] = NUMBER,
 	[SQL_PAGES] = "PRAGMA page_count",
 	[SQL_FREE_PAGES] = "PRAGMA freelist_count",
 };

@@ -436,7 +436,7 @@ START_TEST(test_sqlite_tasks_of_what_is_not_configured_wait_for_it)
 	struct box box;
 	struct fixture *fx = &box.fx;
 	char *was = NULL;
-	auto_free char *before = NULL, *after = NULL;
+	auto_free char *before = NULL;
 
 	box_init(&box, 1, 100);
 	box_open(&box);
@@ -801,7 +801,6 @@ START_TEST(test_sqlite_after_a_write_that_failed_the_next_turn_tries_again)
 {
 	struct box box;
 	struct fixture *fx = &box.fx;
-	auto_free char *before = NULL, *after = NULL;
 	struct task *task;
 
 	box_init(&box, 1, 100);
