@@ -67,8 +67,10 @@ static void turn_settle(struct daemon *daemon, bool has_written)
 
 static void turn_undo(struct daemon *daemon, int error)
 {
+	if (error != daemon->store_error) /* it is tried again every second */
+		log_error("store_failed", "the store refused this turn's changes: %s",
+			strerror(-error));
 	daemon->store_error = error;
-	log_error("store_failed", "the store refused this turn's changes: %s", strerror(-error));
 	board_undo(daemon->board, error);
 }
 
