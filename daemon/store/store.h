@@ -45,7 +45,8 @@ struct store_ops {
 	/* Writes all that has changed: from here on it survives the process. 0; -ENOSPC: full, all else: broken. On failure
 	 * nothing of it was written. Does not touch the board. */
 	int (*commit)(struct store *store, const struct board *board);
-	/* It survives the machine, too, as far as something of it has to; may block. On failure it is as if commit() had failed. */
+	/* It survives the machine, too, as far as something of it has to; may block. On failure it is as if commit() had failed.
+	 * NULL: there is nothing to wait for. */
 	int (*flush)(struct store *store);
 	/* 0: it takes posts; else what a commit of one would say, as far as is known before. */
 	int (*check)(struct store *store);
@@ -81,7 +82,7 @@ static inline int store_commit(struct store *store, const struct board *board)
 
 static inline int store_flush(struct store *store)
 {
-	return store->ops->flush(store);
+	return store->ops->flush != NULL ? store->ops->flush(store) : 0;
 }
 
 static inline int store_check(struct store *store)

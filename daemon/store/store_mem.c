@@ -23,12 +23,6 @@ static int mem_commit(struct store *store, const struct board *board)
 	return 0;
 }
 
-static int mem_flush(struct store *store)
-{
-	(void)store;
-	return 0;
-}
-
 static int mem_check(struct store *store)
 {
 	(void)store;
@@ -57,7 +51,6 @@ static void mem_close(struct store *store, const struct board *board)
 static const struct store_ops mem_ops = {.name = "memory",
 	.load = mem_load,
 	.commit = mem_commit,
-	.flush = mem_flush,
 	.check = mem_check,
 	.tend = mem_tend,
 	.status = mem_status,
