@@ -43,6 +43,11 @@ int fd_set_nonblock(int fd)
 	return 0;
 }
 
+bool fd_is_full(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ENOBUFS || error == ENOMEM;
+}
+
 /* For descriptors that somebody else made non-blocking. */
 static int wait_until_writable(int fd)
 {

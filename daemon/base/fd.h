@@ -4,6 +4,7 @@
 #ifndef WORKPOOL_BASE_FD_H
 #define WORKPOOL_BASE_FD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -23,6 +24,8 @@ void fd_closep(int *fd);
 
 int fd_close(int fd); /* closes if >= 0, keeps errno, returns -1: fd = fd_close(fd) */
 int fd_set_nonblock(int fd) MUST_CHECK; /* -errno */
+/* A send that failed with this errno is only to be tried again: the other side may be slow, or the kernel out of memory, but not gone. */
+bool fd_is_full(int error);
 /* Blocking, whole: 0 or -errno (-EPIPE …); never raises SIGPIPE on a socket. */
 int fd_write_all(int fd, const void *data, size_t len) MUST_CHECK;
 /*

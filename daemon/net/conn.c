@@ -276,7 +276,7 @@ static void conn_write(struct conn *conn)
 		return;
 	n = conn->hung_up ? (ssize_t)view.len
 			  : send(conn->fd, view.data, view.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+	if (n < 0 && !fd_is_full(errno)) {
 		conn->hung_up = true;
 		n = (ssize_t)view.len;
 	}

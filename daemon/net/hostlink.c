@@ -334,7 +334,7 @@ static void hostlink_flush_one(struct hostlink *link)
 		n = send(link->fd, view.data, view.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n > 0)
 			buf_consume(&link->out, (size_t)n);
-		else if (n < 0 && errno != EAGAIN && errno != EINTR)
+		else if (n < 0 && !fd_is_full(errno))
 			buf_consume(&link->out, view.len); /* it died: the next read says so */
 	}
 	buf_release(&link->out);

@@ -100,14 +100,16 @@ static int notify_send(struct notify *notify, const char *text)
 	if (notify->fd >= 0) {
 		if (send(notify->fd, text, len, MSG_NOSIGNAL) >= 0)
 			return 0;
-		if (errno == EAGAIN)
+		if (fd_is_full(errno))
 			return -EAGAIN;
 		notify_disconnect(notify);
 	}
 	r = notify_connect(notify);
 	if (r < 0)
 		return r;
-	return send(notify->fd, text, len, MSG_NOSIGNAL) >= 0 ? 0 : -errno;
+	if (send(notify->fd, text, len, MSG_NOSIGNAL) >= 0)
+		return 0;
+	return fd_is_full(errno) ? -EAGAIN : -errno;
 }
 
 /* Says what is owed, as far as there is room. A manager that cannot be told is no reason to do anything else. */
