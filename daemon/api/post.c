@@ -318,6 +318,7 @@ static void post_run(struct call *call)
 	ssize_t i = post_find_handler(call);
 	struct post post = {0};
 	struct buf args;
+	int r;
 
 	if (i < 0)
 		return;
@@ -334,8 +335,11 @@ static void post_run(struct call *call)
 	}
 	post_fill(call, &post);
 	buf_init(&args, post.handler->settings->max_args_bytes);
-	if (values->args != NULL && json_write(values->args, &args) < 0) {
+	r = values->args != NULL ? json_write(values->args, &args) : 0;
+	if (r == -EMSGSIZE) {
 		call_refuse_parameter(call, "args", "longer than the handler's max_args");
+	} else if (r < 0) {
+		call_refuse_internal(call, "out of memory");
 	} else {
 		post.args = buf_view(&args);
 		post_take(call, &post);
