@@ -15,6 +15,8 @@ import pytest
 LIVE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "live")
 sys.path[:0] = [LIVE, os.path.dirname(os.path.abspath(__file__))]
 
+import victim  # noqa: E402
+
 _spec = importlib.util.spec_from_file_location("live_conftest", os.path.join(LIVE, "conftest.py"))
 live_conftest = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(live_conftest)
@@ -22,6 +24,12 @@ _spec.loader.exec_module(live_conftest)
 pytest_configure = live_conftest.pytest_configure
 start = live_conftest.start
 lacks = live_conftest.lacks
+
+
+@pytest.fixture(autouse=True)
+def no_survivors():
+    yield
+    victim.end_all()
 
 
 @pytest.fixture

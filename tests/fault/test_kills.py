@@ -9,8 +9,8 @@ import signal
 from crowd import Crowd, Line
 from kit import proc, procs
 from kit.client import Client
-from kit.daemon import Daemon
 from oracle import ENDS, Oracle
+from victim import Victim
 
 KILLS = int(os.environ.get("FAULT_KILLS", 60))
 KILLS_A_ROUND = 60  # then with a fresh store: what is looked at each time stays small
@@ -108,13 +108,6 @@ class Posters:
         self.oracle.retried(task, reply["parameters"]["tasks"][0])
 
 
-def kill(daemon):
-    daemon.expect_status = -signal.SIGKILL
-    daemon.signal(signal.SIGKILL)
-    daemon.wait_exit()
-    daemon.finish()
-
-
 def list_all(path, above=0):
     rows, after = [], str(above) if above else None
     with Client(path) as client:
@@ -137,7 +130,7 @@ class Round:
 
     def start(self, ready=True):
         try:
-            return Daemon(self.config, ready=ready)
+            return Victim(self.config, ready=ready)
         except AssertionError as error:
             self.n_bad_starts += 1
             self.oracle.fault("start failed", str(error))
@@ -176,11 +169,8 @@ class Round:
                 crowd.drain()
             for task in posters.recent:
                 task.waited = 0
-        kill(daemon)
+        daemon.kill()
         self.n_kills += 1
-        known = set()
-        left = proc.take_orphans(known)
-        assert not left, f"processes outlived their daemon: {left}"
 
     def end(self):
         daemon = self.start()

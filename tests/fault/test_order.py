@@ -1,0 +1,142 @@
+"""No answer before its flush, read from the daemon's system calls (store/store_sqlite.c says what must be on the disk before what
+leaves); and how many flushes posts share.
+
+Planted faults that turn it red: answers before the commit, `sync = normal` or a commit without its flush, a flush for each post."""
+import re
+import shutil
+import signal
+
+import pytest
+
+from crowd import Crowd, Line
+from kit import proc
+
+CALLS = "read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg,pwrite64,fsync,fdatasync"
+LINE = re.compile(r"^(?:\d+ +)?(\w+)\((\d+)<([^>]*)>(.*)$", re.S)
+CONFIG = "[daemon]\nstate_dir = {folder}\n[store]\ntype = sqlite\n[pool default]\nworkers = {workers}\ncapacity = 100000\n{more}"
+
+
+@pytest.fixture
+def traced(start, tmp_path, lacks):
+    """traced(configuration): a daemon that runs under strace. read(): all of its calls so far."""
+    if shutil.which("strace") is None:
+        lacks("strace is not installed")
+    path = tmp_path / "trace"
+
+    def run(**options):
+        # -D: the daemon is our child, strace is its own grandchild and ends with it.
+        return start(CONFIG.format(folder=tmp_path, **options),
+                     wrapper=("strace", "-D", "-y", "-s", "1000", "-e", "signal=none", "-e", "trace=" + CALLS, "-o", str(path)))
+
+    def read(daemon):
+        assert daemon.stop() == 0  # all that strace has written is there when it has gone
+        wait_tracer()
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return [match.groups() for match in map(LINE.match, file) if match]
+
+    def wait_tracer():
+        left = proc.take_orphans(set())
+        assert not left, left
+
+    return run, read
+
+
+class Order:
+    """Walks over a trace: is the log flushed, and since when."""
+
+    def __init__(self, trace):
+        self.dirty = False  # the log holds what is not on the disk
+        self.flushes = 0
+        self.flushes_at = {}  # descriptor of a client: flushes when its last call was read
+        self.host_flushes = 0  # flushes when a host last told something
+        self.posts = self.ends = 0
+        self.early = []
+        for call, fd, path, rest in trace:
+            self.step(call, fd, path, rest)
+
+    def step(self, call, fd, path, rest):
+        if path.endswith("tasks.db-wal"):
+            if call == "pwrite64":
+                self.dirty = True
+            elif call in ("fsync", "fdatasync") and rest.rstrip().endswith("= 0"):
+                self.dirty = False
+                self.flushes += 1
+        elif call in ("read", "readv", "recvfrom", "recvmsg"):
+            if "org.workpool." in rest:
+                self.flushes_at[fd] = self.flushes
+            elif path.startswith("socket:") and "= -1" not in rest:
+                self.host_flushes = self.flushes
+        elif call in ("write", "writev", "sendto", "sendmsg") and '\\"parameters\\"' in rest and "NULL" not in rest[:4]:
+            self.answer(fd, rest)
+
+    def answer(self, fd, rest):
+        text = rest.replace('\\"', '"')
+        n_ends = len(re.findall(r'"state": ?"(?:done|failed|cancelled)"', text))
+        n_posts = len(re.findall(r'\{"parameters": ?\{"id": ?"\d+"', text))
+        if not n_posts and not n_ends:
+            return
+        self.posts += n_posts
+        self.ends += n_ends > 0
+        late = self.flushes - self.flushes_at.get(fd, 0)
+        if self.dirty or late < 1 or n_ends and self.flushes <= self.host_flushes:
+            self.early.append(f"flushes since the call {late}, log {'not ' * self.dirty}flushed: {text[:200]}")
+
+
+def test_answers_follow_their_flush(traced, tell):
+    run, read = traced
+    daemon = run(workers=2, more="")
+    client = daemon.client()
+    for n in range(500):
+        client.call("Post", {"handler": "noop", "delay_ms": 3_600_000})
+        assert client.run("echo", {"n": n})["state"] == "done"
+    order = Order(read(daemon))
+    tell(f"{order.posts + order.ends} tried, 0 crashed, 0 lost ({order.posts} posts answered, of them {order.ends} with their end; "
+         f"{order.flushes} flushes, {len(order.early)} answers before theirs)")
+    assert not order.early, "\n".join(order.early[:20])
+    assert order.posts >= 1000 and order.ends >= 500
+    assert order.flushes >= order.posts + order.ends  # one caller: each waits for its own
+
+
+def wave(daemon, crowd, lines, answered, at_once):
+    """All of them post, when all have been answered. at_once: the daemon sees none before the last one is there."""
+    n = len(answered) + len(lines)
+    for line in lines:
+        line.call("Post", {"handler": "noop", "delay_ms": 3_600_000}, answered.append)
+    if at_once:
+        proc.freeze(daemon.pid)
+        crowd.turn(seconds=0)
+        daemon.signal(signal.SIGCONT)
+    while len(answered) < n:
+        crowd.turn()
+
+
+def post_in_waves(daemon, n_posters, n_posts, at_once=False):
+    answered = []
+    with Crowd() as crowd:
+        lines = [Line(crowd, daemon.path) for _ in range(n_posters)]
+        while len(answered) < n_posts:
+            wave(daemon, crowd, lines, answered, at_once)
+    assert all("error" not in reply for reply in answered)
+    return len(answered)
+
+
+# Without at_once a wave's first post may be alone in its flush, for a client has no way to write to many sockets at once.
+@pytest.mark.parametrize("posters, at_once, most", [(1, False, 1.0), (16, True, 1 / 8), (16, False, 1 / 4)])
+def test_flushes_are_shared(start, tmp_path, tell, posters, at_once, most):
+    daemon = start(CONFIG.format(folder=tmp_path, workers=2, more=""))
+    n = post_in_waves(daemon, posters, 3200, at_once)
+    store = daemon.client().call("Stats")["daemon"]["store"]
+    tell(f"{n} tried, 0 crashed, {n - store['posts']} lost ({posters} posters{', at once' if at_once else ''}: {store['flushes']} flushes, {store['flushes'] / n:.3f} a post)")
+    assert store["posts"] == n
+    assert store["flushes"] / n <= most
+
+
+def test_answers_to_many_follow_their_flush(traced, tell):
+    run, read = traced
+    daemon = run(workers=2, more="")
+    n = post_in_waves(daemon, 16, 1600)
+    order = Order(read(daemon))
+    tell(f"{n} tried, 0 crashed, {n - order.posts} lost (16 posters under strace: {order.flushes} flushes, {order.flushes / n:.3f} a post, "
+         f"{len(order.early)} answers before theirs)")
+    assert order.posts == n and not order.early, "\n".join(order.early[:20])
+    assert order.flushes / n <= 1 / 4
