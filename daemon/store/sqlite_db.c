@@ -35,17 +35,22 @@ static const char schema[] =
 /* upgrades[v]: from version v to v + 1; [0]: there is none before 1. */
 static const char *const upgrades[SQLITE_DB_VERSION] = {NULL};
 
-/* The lock before the log is looked at, or its index would be a file; what a new file is like before anything is in it. */
-static const char settings[] = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA page_size = " STR(
-	SQLITE_DB_PAGE) ";"
-			"PRAGMA auto_vacuum = INCREMENTAL;"
-			"PRAGMA journal_mode = WAL;"
-			"PRAGMA journal_size_limit = 16777216;" /* after a turn that was huge */
-			"PRAGMA cache_size = -8192;" /* KiB: the ends of a long queue, and its history */
-			"PRAGMA mmap_size = 0;"
-			"PRAGMA temp_store = MEMORY;"
-			"PRAGMA trusted_schema = OFF;"
-			"PRAGMA cell_size_check = ON;";
+/* The lock before the log is looked at, or its index would be a file. */
+static const char lock[] = "PRAGMA locking_mode = EXCLUSIVE;";
+
+/* What a file is like before anything is in it. Of one that has something these would write again, for which a full disk has no room. */
+static const char fresh[] =
+	"PRAGMA page_size = " STR(SQLITE_DB_PAGE) ";"
+						  "PRAGMA auto_vacuum = INCREMENTAL;";
+
+static const char settings[] =
+	"PRAGMA journal_mode = WAL;"
+	"PRAGMA journal_size_limit = 16777216;" /* after a turn that was huge */
+	"PRAGMA cache_size = -8192;"            /* KiB: the ends of a long queue, and its history */
+	"PRAGMA mmap_size = 0;"
+	"PRAGMA temp_store = MEMORY;"
+	"PRAGMA trusted_schema = OFF;"
+	"PRAGMA cell_size_check = ON;";
 
 /* A sentence for people; a path that is too long for it is cut. */
 static void PRINTF_LIKE(2, 3) say(char *ret_why, const char *format, ...)
@@ -231,8 +236,13 @@ static int upgrade(struct sqlite_db *db, int64_t version, char *ret_why)
 static int take_file(struct sqlite_db *db, char *ret_why)
 {
 	int64_t pages = 0, application = 0, version = 0;
-	int r = sqlite_db_exec(db, settings);
+	struct stat file;
+	int r = sqlite_db_exec(db, lock);
 
+	if (r == 0 && stat(db->path, &file) == 0 && file.st_size == 0)
+		r = sqlite_db_exec(db, fresh);
+	if (r == 0)
+		r = sqlite_db_exec(db, settings);
 	if (r == 0)
 		r = sqlite_db_number(
 			db, "SELECT count(*) FROM sqlite_schema", 0, &pages); /* takes the lock */
