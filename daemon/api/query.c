@@ -84,7 +84,7 @@ static json_t *explain_answer(const struct daemon *daemon, const struct task *ta
 
 	explain_task(task, daemon->now_us, &why);
 	object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*}", "id", tojson_id_text(task->id, id),
-		"state", task_state_name((enum task_state)task->state), "pool",
+		"state", task_state_name(task_told_state(task)), "pool",
 		task->pool->settings->name, "handler", task->handler->settings->name, "waits_for",
 		explain_word(why.waits_for), "resource",
 		why.resource != NULL ? why.resource->name : NULL);
@@ -185,7 +185,7 @@ static bool list_wants(const struct call *call, const struct task *task)
 
 	return (values->pool == NULL || strcmp(values->pool, task->pool->settings->name) == 0) &&
 	       (values->state == NULL ||
-		       strcmp(values->state, task_state_name((enum task_state)task->state)) == 0) &&
+		       strcmp(values->state, task_state_name(task_told_state(task))) == 0) &&
 	       (values->handler == NULL ||
 		       strcmp(values->handler, task->handler->settings->name) == 0) &&
 	       (values->name == NULL || strcmp(values->name, task_name(task)) == 0) &&

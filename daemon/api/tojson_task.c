@@ -116,7 +116,7 @@ static void put_times(json_t *object, const struct task *task, uint64_t now_us, 
 		tojson_put_int(object, "run_us",
 			end_us > task->started_us ? end_us - task->started_us : 0, failed);
 	}
-	if (task->ended_us != 0)
+	if (task->ended_us != 0 && task_told_state(task) == task->state)
 		tojson_put(
 			object, "ended_at", json_real(wall_seconds(task, task->ended_us)), failed);
 }
@@ -155,11 +155,12 @@ static void put_payload(json_t *object, const struct task *task, int *failed)
 
 json_t *tojson_task(const struct task *task, uint64_t now_us, bool with_payload)
 {
+	enum task_state state = task_told_state(task);
 	char id[TASK_ID_SIZE];
 	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:I}", "id",
 		tojson_id_text(task->id, id), "pool", task->pool->settings->name, "handler",
 		task->handler->settings->name, "state",
-		task_state_name((enum task_state)task->state), "priority", (int)task->priority,
+		task_state_name(state), "priority", (int)task->priority,
 		"attempt", (json_int_t)task->attempt, "retries", (json_int_t)task->retries,
 		"failures", (json_int_t)task->failures, "crashes", (json_int_t)task->crashes,
 		"suspect", (int)task->suspect, "owner", (json_int_t)task->owner_uid);
@@ -174,7 +175,7 @@ json_t *tojson_task(const struct task *task, uint64_t now_us, bool with_payload)
 	put_times(object, task, now_us, &failed);
 	if (task->slot != NULL)
 		put_active(object, task, &failed);
-	else
+	else if (state == task->state)
 		put_end(object, task, with_payload, &failed);
 	if (with_payload)
 		put_payload(object, task, &failed);

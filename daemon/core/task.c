@@ -117,6 +117,11 @@ bool task_is_ended(const struct task *task)
 	return task->state >= TASK_DONE;
 }
 
+enum task_state task_told_state(const struct task *task)
+{
+	return (enum task_state)(task->dirty && task_is_ended(task) ? task->saved : task->state);
+}
+
 const char *task_name(const struct task *task)
 {
 	return task->text;

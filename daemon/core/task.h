@@ -129,6 +129,8 @@ int task_step(struct task *task, enum task_event event) MUST_CHECK;
 void task_restore(struct task *task, enum task_state state);
 
 bool task_is_ended(const struct task *task);
+/* What may be told: an end that a store could not write down yet is none, for after a restart there would be another. */
+enum task_state task_told_state(const struct task *task);
 const char *task_name(const struct task *task);   /* "" when it has none */
 const char *task_unique(const struct task *task); /* the same */
 struct view task_args(const struct task *task);
