@@ -19,7 +19,7 @@
 
 enum kind {
 	KIND_MALLOC = 1,
-	KIND_WRITE = 2, /* to sockets and the like */
+	KIND_WRITE = 2,  /* to sockets and the like */
 	KIND_PWRITE = 4, /* to files */
 	KIND_SYNC = 8,
 	KIND_OPEN = 16,
@@ -109,7 +109,8 @@ ssize_t writev(int fd, const struct iovec *parts, int n)
 
 ssize_t send(int fd, const void *data, size_t size, int flags)
 {
-	return fails(KIND_WRITE, ENOBUFS) ? -1 : syscall(SYS_sendto, fd, data, size, flags, NULL, 0);
+	return fails(KIND_WRITE, ENOBUFS) ? -1
+					  : syscall(SYS_sendto, fd, data, size, flags, NULL, 0);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
