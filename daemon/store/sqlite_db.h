@@ -43,7 +43,6 @@ struct sqlite_db {
 	bool owes_flush;          /* of the last commit, which must be on the disk */
 	int broken;               /* -errno: nothing is written any more; 0: fine */
 	char why[STORE_WHY_SIZE]; /* why it takes no posts; "": it does */
-	uint64_t frames_before;   /* wal_frames before the last commit */
 	uint64_t wal_frames;      /* pages in the log that a checkpoint would bring into the file */
 	bool is_shrinking;        /* the file gets shorter with the next checkpoint */
 	uint64_t last_id;         /* as it is written; 0: not */

@@ -141,7 +141,7 @@ static int take_back(struct sqlite_db *db, int error)
 static int sqlite_commit(struct store *store, const struct board *board)
 {
 	struct sqlite_db *db = db_of(store);
-	uint64_t n_posts = 0, frames = db->wal_frames;
+	uint64_t n_posts = 0;
 	const struct task *task;
 	bool flushes = false;
 	int r;
@@ -162,7 +162,6 @@ static int sqlite_commit(struct store *store, const struct board *board)
 	db->commits++;
 	db->posts += n_posts;
 	db->owes_flush = flushes && db->is_full_sync;
-	db->frames_before = frames;
 	if (is_last_id_due(db, board))
 		db->last_id = board->last_id;
 	return 0;
@@ -184,9 +183,10 @@ static int sqlite_flush(struct store *store)
 		return sqlite_db_error(db, SQLITE_IOERR_FSYNC);
 	code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
 	if (code != SQLITE_OK) {
-		/* All of the transaction stands in the log: whoever is told now that it failed would find it there. The disk that
-		 * does not flush may not take this either. */
-		(void)log->pMethods->xTruncate(log, sqlite_db_log_size(db->frames_before));
+		/* All of the transaction stands in the log: whoever is told now that it failed would find it there. Without its last
+		 * frame it is none; where it begins nobody knows if the log was here before us. The disk that does not flush may
+		 * not take this either. */
+		(void)log->pMethods->xTruncate(log, sqlite_db_log_size(db->wal_frames - 1));
 		return sqlite_db_error(db, SQLITE_IOERR_FSYNC);
 	}
 	db->flushes++;

@@ -31,10 +31,13 @@ class Oracle:
         self.floor = 0  # all tasks up to this one are known to have ended
         self.last_id = 0  # ids of later posts are above, once the daemon has died
         self.runs = collections.Counter()  # (id, attempt)
-        self.wrong = []
+        self.wrong, self.known = [], set()
         self.n = collections.Counter()
 
     def fault(self, kind, text):
+        if (kind, text) in self.known:
+            return  # each look finds it again
+        self.known.add((kind, text))
         self.n[kind] += 1
         if len(self.wrong) < 50:
             self.wrong.append(f"{kind}: {text}")
