@@ -17,6 +17,7 @@
 
 #define CHECKPOINT_FRAMES 1000
 #define CHECKPOINT_IDLE   250 /* so many are enough when nothing else is to be done */
+#define CHECKPOINT_FULL   64  /* without room for posts: the log grows in the reserve */
 #define VACUUM_PAGES      128 /* of one step */
 #define FREE_PAGES_MIN    256 /* that stay: the next posts take them, and moving pages is work */
 
@@ -44,9 +45,20 @@ void sqlite_tend_size(
 	*ret_used_bytes = (pages - (unused < pages ? unused : pages)) * SQLITE_DB_PAGE + log_bytes;
 }
 
+/* What the file grows by when the log is brought into it: without that much the log cannot begin anew, and takes all there is. */
+static uint64_t growth_of(const struct sqlite_db *db)
+{
+	uint64_t bytes = pages_of(db, SQL_PAGES) * SQLITE_DB_PAGE, has = bytes;
+	struct stat file;
+
+	if (stat(db->path, &file) == 0)
+		has = (uint64_t)file.st_size;
+	return bytes > has ? bytes - has : 0;
+}
+
 int sqlite_tend_room(struct sqlite_db *db)
 {
-	uint64_t size_bytes, used_bytes, free_bytes;
+	uint64_t size_bytes, used_bytes, free_bytes, growth_bytes;
 	struct statvfs fs;
 
 	if (db->broken < 0)
@@ -63,7 +75,9 @@ int sqlite_tend_room(struct sqlite_db *db)
 	/* What the file and its log have already is not asked of the disk again. */
 	if (statvfs(db->path, &fs) < 0)
 		return 0; /* the commit will tell */
+	growth_bytes = growth_of(db);
 	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize + (size_bytes - used_bytes);
+	free_bytes -= growth_bytes < free_bytes ? growth_bytes : free_bytes;
 	if (free_bytes < db->reserve_bytes) {
 		(void)snprintf(db->why, sizeof db->why,
 			"%s: the disk has %llu bytes left, less than the reserve of %llu", db->path,
@@ -103,14 +117,15 @@ bool sqlite_tend(struct sqlite_db *db, bool is_idle)
 {
 	bool is_loose = pages_of(db, SQL_FREE_PAGES) > FREE_PAGES_MIN,
 	     is_quiet = is_idle && !is_loose;
+	uint64_t enough = db->why[0] != '\0' ? CHECKPOINT_FULL
+			  : is_quiet         ? CHECKPOINT_IDLE
+					     : CHECKPOINT_FRAMES;
 
 	if (db->broken < 0)
 		return false;
 	if (is_idle && is_loose)
 		vacuum(db);
-	if (db->broken == 0 &&
-		(db->wal_frames >= (is_quiet ? CHECKPOINT_IDLE : CHECKPOINT_FRAMES) ||
-			(is_quiet && db->is_shrinking)))
+	if (db->broken == 0 && (db->wal_frames >= enough || (is_quiet && db->is_shrinking)))
 		checkpoint(db);
 	return db->broken == 0 &&
 	       (db->wal_frames >= CHECKPOINT_IDLE || is_loose || db->is_shrinking);

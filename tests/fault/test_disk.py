@@ -251,3 +251,24 @@ def test_a_flush_that_fails_takes_nothing_else_along(tmp_path, tell):
     look(daemon, oracle)
     daemon.kill()
     report(tell, oracle, "the 6th … 1st flush of a daemon failed")
+
+
+def test_the_log_does_not_eat_the_reserve(small_disk, dice, tell):
+    """However often something changes while there is no room for posts."""
+    oracle, text = Oracle(), config(small_disk, "1M")
+    daemon = Victim(text)
+    load = Load(daemon, oracle, dice, "StorageFull")
+    load.run(enough=1)
+    daemon.until(lambda pool: pool["queued"] == pool["active"] == 0)
+    waiting = [task for task in load.accepted if task.end is None]
+    with Client(daemon.path) as client:
+        for task in waiting[:1000]:
+            client.send("Cancel", {"ids": [str(task.id)]})
+            reply = client.recv_message()
+            assert "error" not in reply, f"{task.id}: {reply}\n{daemon.stderr()[-1000:]}"
+            oracle.cancelled(task, reply["parameters"]["tasks"][0])
+    daemon.kill()
+    daemon = Victim(text)
+    look(daemon, oracle)
+    daemon.kill()
+    report(tell, oracle, f"{oracle.n['cancels']} cancels on a full disk")
