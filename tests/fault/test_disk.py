@@ -1,7 +1,8 @@
 """A disk that is full and has room again, and one that does not work: the right word, everything but posts goes on, posts come back
 by themselves, and what was acknowledged is there, what was refused is not. Under load, with kills in between.
 
-Planted faults that turn it red: -ENOSPC taken for -EIO, a commit without its flush's error, a log that is not cut after one."""
+Planted faults that turn it red: ENOSPC taken for EIO, a flush that says 0 after an error, a log that is not cut after one, or cut to
+nothing."""
 import contextlib
 import ctypes
 import errno

@@ -1,7 +1,7 @@
 """kill -9 at random moments (workpoold(8), "Delivery"): posters, waiters, cancels and retries; and after each restart the oracle counts.
 
-Planted faults that turn it red: answers before the commit (turn_flush before turn_commit), a commit that says 0 and rolls back,
-a start that is not written down, ids from 1 at each start."""
+Planted faults that turn it red: a commit that says 0 and rolls back, an end or a start that is not written down, unique keys that a
+restart forgets, ids that begin one too low."""
 import contextlib
 import os
 import signal
@@ -56,6 +56,8 @@ class Posters:
             params = {"handler": "echo", "args": {"n": dice.randrange(1 << 40), "pad": "x" * dice.choice((1, 50, 3000))}}
         elif kind < 0.35:
             params = {"handler": "noop", "unique": f"k{dice.randrange(20)}", "delay_ms": dice.choice((0, 1, 30))}
+        elif kind < 0.36:
+            params = {"handler": "echo", "unique": f"long{dice.randrange(4)}", "delay_ms": 3_600_000}  # outlives all kills
         elif kind < 0.40:
             params = {"handler": "fail", "args": {"error": "as it was told to"}}
         elif kind < 0.45:

@@ -1,7 +1,7 @@
 """The Nth call of a kind fails, for every N: while the daemon starts, and while it does a bit of everything. It neither crashes nor
 hangs, what it says is exact, and what it acknowledged is there after a kill -9 and a restart.
 
-Planted faults that turn it red: a commit that says 0 after an error of fdatasync, a post whose error is not told."""
+A planted fault that turns it red: a flush that says 0 after an error."""
 import errno
 import os
 

@@ -1,7 +1,7 @@
 """No answer before its flush, read from the daemon's system calls (store/store_sqlite.c says what must be on the disk before what
 leaves); and how many flushes posts share.
 
-Planted faults that turn it red: answers before the commit, `sync = normal` or a commit without its flush, a flush for each post."""
+Planted faults that turn it red: answers that leave before the flush, a commit without its flush (as `sync = normal`)."""
 import re
 import shutil
 import signal
