@@ -84,10 +84,9 @@ static json_t *explain_answer(const struct daemon *daemon, const struct task *ta
 
 	explain_task(task, daemon->now_us, &why);
 	object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*}", "id", tojson_id_text(task->id, id),
-		"state", task_state_name(task_told_state(task)), "pool",
-		task->pool->settings->name, "handler", task->handler->settings->name, "waits_for",
-		explain_word(why.waits_for), "resource",
-		why.resource != NULL ? why.resource->name : NULL);
+		"state", task_state_name(task_told_state(task)), "pool", task->pool->settings->name,
+		"handler", task->handler->settings->name, "waits_for", explain_word(why.waits_for),
+		"resource", why.resource != NULL ? why.resource->name : NULL);
 	if (object == NULL)
 		return NULL;
 	if (why.position > 0)

@@ -159,11 +159,11 @@ json_t *tojson_task(const struct task *task, uint64_t now_us, bool with_payload)
 	char id[TASK_ID_SIZE];
 	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:I}", "id",
 		tojson_id_text(task->id, id), "pool", task->pool->settings->name, "handler",
-		task->handler->settings->name, "state",
-		task_state_name(state), "priority", (int)task->priority,
-		"attempt", (json_int_t)task->attempt, "retries", (json_int_t)task->retries,
-		"failures", (json_int_t)task->failures, "crashes", (json_int_t)task->crashes,
-		"suspect", (int)task->suspect, "owner", (json_int_t)task->owner_uid);
+		task->handler->settings->name, "state", task_state_name(state), "priority",
+		(int)task->priority, "attempt", (json_int_t)task->attempt, "retries",
+		(json_int_t)task->retries, "failures", (json_int_t)task->failures, "crashes",
+		(json_int_t)task->crashes, "suspect", (int)task->suspect, "owner",
+		(json_int_t)task->owner_uid);
 	int failed = 0;
 
 	if (object == NULL)

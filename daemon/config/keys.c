@@ -229,7 +229,8 @@ static const struct config_key rows[] = {
 		.text = "the priority of a task whose post says none: 0 is first, 9 last"},
 	{CONFIG_HANDLER, "expires", DURATION(handler, expires_us), .initial = "0", .min = MS,
 		.max = 30 * DAY, .flags = LIVE | ZERO, .types = ALL,
-		.text = "a task that has not started this long after its post, or its delay, ends as "
+		.text = "a task that has not started this long after its post, or its delay, ends "
+			"as "
 			"expired"},
 	{CONFIG_HANDLER, "unique", ENUM(handler, unique), .initial = "join", .min = UNIQUE_JOIN,
 		.words = "join refuse", .flags = LIVE, .types = ALL,

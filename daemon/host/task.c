@@ -99,8 +99,7 @@ int task_read_args(struct work *task, void *ret_values, struct result *result)
 bool task_sleep_until(struct work *task, uint64_t until_us)
 {
 	uint64_t at_us = until_us > CLOCK_AHEAD_US ? until_us - CLOCK_AHEAD_US : 0;
-	struct timespec until = {
-		(time_t)(at_us / US_PER_SEC), (long)(at_us % US_PER_SEC * 1000)};
+	struct timespec until = {(time_t)(at_us / US_PER_SEC), (long)(at_us % US_PER_SEC * 1000)};
 	pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 	int error = 0;
 

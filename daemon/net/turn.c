@@ -99,7 +99,8 @@ static int turn_write(struct daemon *daemon)
 
 	if (r < 0)
 		return r;
-	if (daemon->store->ops->flush == NULL) /* nothing to wait for: all leaves with one write a host */
+	if (daemon->store->ops->flush ==
+		NULL) /* nothing to wait for: all leaves with one write a host */
 		return 0;
 	board_settle_starts(daemon->board);
 	if (!TAILQ_EMPTY(&daemon->board->starts))
