@@ -162,7 +162,7 @@ class Round:
             with Crowd() as crowd:
                 posters = Posters(crowd, daemon.path, self.oracle, self.dice)
                 enough = self.dice.randrange(POSTS_A_KILL)
-                while posters.n_acknowledged < enough:
+                while posters.n_acknowledged < enough and not daemon.has_died():
                     posters.feed()
                     crowd.turn()
                 posters.feed()
@@ -171,7 +171,12 @@ class Round:
                 crowd.drain()
             for task in posters.recent:
                 task.waited = 0
-        daemon.kill()
+        if daemon.has_died() and daemon.wait_exit() != -signal.SIGKILL:
+            self.oracle.fault("crash", daemon.stderr()[-1000:])
+            daemon.expect_status = daemon.process.returncode
+            daemon.finish()
+        else:
+            daemon.kill()
         self.n_kills += 1
 
     def end(self):
@@ -209,7 +214,7 @@ def test_kills(tmp_path, dice, tell):
         if bad:
             break
     again, unknown = total.get("run again", 0), total.get("unknown", 0)
-    tell(f"{total['tried']} tried, 0 crashed, {total['lost']} lost ({kills} kills; {total['acknowledged']} posts acknowledged, "
+    tell(f"{total['tried']} tried, {total.get('crash', 0)} crashed, {total['lost']} lost ({kills} kills; {total['acknowledged']} posts acknowledged, "
          f"{total['ends']} ends, {total['runs']} runs of programs, {total['cancels']} cancels, {total['retries']} retries; "
          f"{again} run again, {unknown} unknown, {total.get('start failed', 0)} failed starts)")
     assert not bad, "\n".join(bad)

@@ -21,7 +21,8 @@ class Victim(Daemon):
     def kill(self):
         """As the kernel would when memory is out; and all of it is gone then, hosts too."""
         self.expect_status = -signal.SIGKILL
-        self.signal(signal.SIGKILL)
+        if not self.has_died():
+            self.signal(signal.SIGKILL)
         self.wait_exit()
         self.finish()
 
