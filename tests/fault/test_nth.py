@@ -179,14 +179,20 @@ def test_the_nth_call_fails_at_work(tmp_path, tell, kind):
     report(tell, kind, "it works", counts, oracle)
 
 
+@pytest.mark.parametrize("fresh", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_nth_call_fails_at_the_start(tmp_path, tell, kind):
+def test_the_nth_call_fails_at_the_start(tmp_path, tell, kind, fresh):
+    """fresh: there is no store yet; it is made while that happens."""
     oracle, shim = Oracle(), faults.Shim(tmp_path)
     counts = dict(tried=0, crashed=0, hits=0)
     for n in range(1, NTH + 1, STEP):
-        what = f"{kind} {n}"
+        what, folder = f"{kind} {n}", tmp_path
+        if fresh:
+            oracle.begin_anew()
+            folder = tmp_path / str(n)
+            folder.mkdir()
         shim.arm(KINDS[kind], n, errno.EIO)
-        daemon = Victim(config(tmp_path), env=shim.env, ready=False)
+        daemon = Victim(config(folder), env=shim.env, ready=False)
         counts["tried"] += 1
         try:
             daemon.wait_note("READY=1")
@@ -201,7 +207,7 @@ def test_the_nth_call_fails_at_the_start(tmp_path, tell, kind):
                 oracle.fault("crash", f"{what}: status {status}: {daemon.stderr()[-500:]}")
             daemon.expect_status = status
             daemon.finish()
-            daemon = Victim(config(tmp_path), env=shim.env)
+            daemon = Victim(config(folder), env=shim.env)
         look(daemon, oracle, what)
         with Scenario(daemon, oracle, WORDS[kind]) as scenario:
             if n % 8 == 1:
@@ -209,4 +215,4 @@ def test_the_nth_call_fails_at_the_start(tmp_path, tell, kind):
         finish(daemon, counts, oracle, what)
         if not hits:
             break
-    report(tell, kind, "it starts", counts, oracle)
+    report(tell, kind, "it starts and makes its store" if fresh else "it starts", counts, oracle)
