@@ -27,6 +27,16 @@ def checked(result):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
+def make_mounts_private():
+    """All that can be seen. In a changed root that is no mount itself "/" cannot be named: each mount below it then."""
+    if _libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) == 0:
+        return
+    with open("/proc/self/mountinfo", "rb") as mounts:
+        for mount in [line.split()[4] for line in mounts]:
+            if os.path.isdir(mount):
+                _libc.mount(b"none", mount, None, MS_PRIVATE, None)
+
+
 @pytest.fixture
 def small_disk(tmp_path, lacks):
     """8 MB, which nobody sees but this process and its children: it goes with them."""
@@ -34,7 +44,7 @@ def small_disk(tmp_path, lacks):
         pytest.skip("only root can mount a small file system")
     try:
         checked(_libc.unshare(CLONE_NEWNS))
-        checked(_libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None))
+        make_mounts_private()
         checked(_libc.mount(b"tmpfs", os.fsencode(tmp_path), b"tmpfs", 0, b"size=8M,mode=700"))
     except OSError as error:
         lacks(f"a small file system cannot be mounted: {error}")

@@ -68,6 +68,7 @@ static void compare(const struct known *known, const struct board *board, bool w
 static void act(struct box *box, uint64_t *seed)
 {
 	static char pad[20000];
+	size_t len;
 	struct fixture *fx = &box->fx;
 	uint64_t n = 0, at = fixture_random(seed) % 64;
 	struct post post = box_post(box);
@@ -92,9 +93,9 @@ static void act(struct box *box, uint64_t *seed)
 	case 4:
 	case 5:
 		memset(pad, 'x', sizeof pad);
-		pad[0] = pad[1 + fixture_random(seed) %
-					 (fixture_random(seed) % 8 == 0 ? 19000 : 900)] = '"';
-		post.args = (struct view){pad, strlen(pad)};
+		len = 2 + fixture_random(seed) % (fixture_random(seed) % 8 == 0 ? 19000 : 900);
+		pad[0] = pad[len - 1] = '"';
+		post.args = (struct view){pad, len};
 		post.delay_us = fixture_random(seed) % 4 == 0 ? 60 * US_PER_SEC : 0;
 		if (fx->board->last_id < UINT64_MAX)
 			IGNORE(board_post(
