@@ -52,6 +52,13 @@ static size_t workpool_drain(char *out)
 	return workpool_call(out, "Drain", "{}");
 }
 
+/* Where others wait for ever nothing drains: a task behind all of the batch, which does not count as done. */
+static size_t workpool_last(char *out)
+{
+	return workpool_call(
+		out, "Post", "{\"handler\":\"fail\",\"priority\":9,\"wait\":true}");
+}
+
 size_t proto_stats(char *out)
 {
 	return workpool_call(out, "Stats", "{}");
@@ -184,6 +191,8 @@ static struct said redis_hear(const char *in, size_t len)
 static const struct proto protos[] = {
 	{.name = "echo", .post = workpool_post, .hear = workpool_hear},
 	{.name = "workpoold", .post = workpool_post, .drain = workpool_drain,
+		.hear = workpool_hear},
+	{.name = "workpoold-held", .post = workpool_post, .drain = workpool_last,
 		.hear = workpool_hear},
 	{.name = "beanstalkd", .post = beanstalk_post, .take = beanstalk_take, .end = beanstalk_end,
 		.hear = beanstalk_hear},
