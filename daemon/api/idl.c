@@ -88,15 +88,18 @@ static int write_service_errors(struct buf *out)
 	return r;
 }
 
+#define TYPE_TEXTS 3 /* of one interface at most */
+
 static const struct {
-	const char *interface, *head, *types, *more_types, *last_types;
+	const char *interface, *head;
+	const char *types[TYPE_TEXTS]; /* in the order in which they are written; NULL: no more */
 	int (*write_errors)(struct buf *out);
 } interfaces[] = {
 	{METHOD_INTERFACE,
 		"# Pools with a bounded number of workers: post tasks, watch them, size the "
 		"pools.\n",
-		tojson_types, events_types, config_types, write_workpool_errors},
-	{METHOD_SERVICE, "# The Varlink service interface.\n", "", "", "", write_service_errors},
+		{config_types, events_types, tojson_types}, write_workpool_errors},
+	{METHOD_SERVICE, "# The Varlink service interface.\n", {NULL}, write_service_errors},
 };
 
 int idl_write(const char *interface, struct buf *out)
@@ -106,8 +109,9 @@ int idl_write(const char *interface, struct buf *out)
 
 		if (strcmp(interfaces[i].interface, interface) != 0)
 			continue;
-		r = buf_printf(out, "%sinterface %s\n\n%s%s%s", interfaces[i].head, interface,
-			interfaces[i].last_types, interfaces[i].more_types, interfaces[i].types);
+		r = buf_printf(out, "%sinterface %s\n\n", interfaces[i].head, interface);
+		for (size_t k = 0; r == 0 && k < TYPE_TEXTS && interfaces[i].types[k] != NULL; k++)
+			r = buf_printf(out, "%s", interfaces[i].types[k]);
 		for (size_t k = 0; r == 0 && k < method_n_rows; k++)
 			if (strcmp(method_rows[k]->interface, interface) == 0)
 				r = write_method(out, method_rows[k]);

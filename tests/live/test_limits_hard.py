@@ -65,6 +65,7 @@ class Watcher:
         self.stop.set()
         join_all([self.thread])
         return (f"{len(self.seconds)} Stats meanwhile: p50 {statistics.median(self.seconds) * 1000:.2f} ms, "
+                f"p99 {statistics.quantiles(self.seconds, n=100)[98] * 1000:.2f} ms, "
                 f"max {max(self.seconds) * 1000:.2f} ms")
 
 
