@@ -24,6 +24,7 @@ int api_open(struct daemon *daemon)
 		free(api);
 		return -ENOMEM;
 	}
+	scan_init(&api->scan);
 	daemon->api = api;
 	daemon->hooks = (struct hooks){
 		.on_message = call_on_message,
@@ -47,6 +48,7 @@ void api_close(struct daemon *daemon)
 	for (size_t i = 0; i < daemon->settings->n_handlers; i++)
 		hdef_done(&api->hdefs[i]);
 	free(api->hdefs);
+	scan_done(&api->scan);
 	free(api);
 	daemon->api = NULL;
 }

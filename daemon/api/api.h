@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "net/conn.h"
+#include "wire/scan.h"
 
 struct daemon;
 struct hdef;
@@ -14,6 +15,7 @@ struct api {
 	TAILQ_HEAD(, follow) follows; /* owns: tasklog's */
 	struct hdef *hdefs;           /* owns: one for each settings->handlers */
 	struct call_list dead;        /* freed by the turn's sweep */
+	struct scan scan;             /* of the call that is being read */
 };
 
 int api_open(struct daemon *daemon) MUST_CHECK; /* -ENOMEM */

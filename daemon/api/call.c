@@ -280,6 +280,30 @@ static void call_on_no_message(struct conn *conn, int error, const char *why)
 		conn_finish(conn);
 }
 
+/* A call that many make, without a tree. false: it is to be parsed. */
+static bool call_scan(struct conn *conn, struct view message)
+{
+	struct scan *scan = &((struct api *)conn->daemon->api)->scan;
+	const struct method *method;
+	struct msg none = {0};
+	struct call *call;
+
+	if (scan_call(scan, message) < 0)
+		return false;
+	method = method_find(scan->method.data);
+	if (method == NULL || !(method->flags & METHOD_SCANS))
+		return false;
+	call = call_new(conn, &none, method->values_size);
+	if (call == NULL)
+		return true;
+	call->method = method;
+	if (method_scan(call, scan))
+		return true;
+	TAILQ_REMOVE(&conn->calls, call, link);
+	call_free(call);
+	return false;
+}
+
 void call_on_message(struct conn *conn, struct view message, int error)
 {
 	char why[JSON_WHY_SIZE] = "a NUL byte in a line";
@@ -287,6 +311,8 @@ void call_on_message(struct conn *conn, struct view message, int error)
 	struct call *call;
 	struct msg msg;
 
+	if (error == 0 && call_scan(conn, message))
+		return;
 	if (error == 0)
 		error = msg_parse(message, &msg, why);
 	if (error == -ENOMEM) {

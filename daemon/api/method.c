@@ -59,6 +59,20 @@ static void method_refuse_unknown(struct call *call)
 	call_refuse_service(call, "InterfaceNotFound", "interface", text);
 }
 
+bool method_scan(struct call *call, const struct scan *scan)
+{
+	const struct method *method = call->method;
+
+	if (call->conn->peer.role < method->role)
+		return false;
+	if (method->defaults != NULL)
+		memcpy(call->values, method->defaults, method->values_size);
+	if (scan_read_params(scan, method->params, method->n_params, call->values) < 0)
+		return false;
+	method->run(call);
+	return true;
+}
+
 void method_dispatch(struct call *call)
 {
 	const struct method *method = call->method;

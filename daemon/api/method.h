@@ -10,6 +10,7 @@
 #include "api/call.h"
 #include "net/peer.h"
 #include "wire/param.h"
+#include "wire/scan.h"
 
 #define METHOD_INTERFACE "org.workpool"
 #define METHOD_SERVICE   "org.varlink.service"
@@ -20,6 +21,8 @@
 #define METHOD_STREAMS 2u
 /* Its answer may be long in coming: the calls behind it on its connection wait, as behind one that streams. */
 #define METHOD_HOLDS 4u
+/* Many come, and run() is through with what the parameters borrow: they may be read without a tree (wire/scan.h). */
+#define METHOD_SCANS 8u
 
 struct method {
 	const char *interface;
@@ -49,6 +52,8 @@ extern const size_t method_n_rows;
 const struct method *method_find(const char *full_name);
 /* Checks role and parameters, then runs the call, now or at the turn's end. */
 void method_dispatch(struct call *call);
+/* The call's parameters out of a scan, if it is as simple as that; else the same is for method_dispatch() to tell. */
+bool method_scan(struct call *call, const struct scan *scan) MUST_CHECK;
 
 #define METHOD(name) extern const struct method method_##name;
 #include "api/methods.def"

@@ -22,7 +22,7 @@
 
 struct post_values {
 	const char *handler, *pool, *name, *unique;
-	json_t *args;
+	struct param_json args;
 	int64_t priority, delay_ms, expires_ms, retries, timeout_ms, wait_room_ms;
 	bool wait;
 	bool joins;
@@ -44,7 +44,7 @@ static const struct param post_params[] = {
 		.max = SETTINGS_NAME_MAX,
 		.text = "what the task is for"},
 	{.name = "args",
-		.type = PARAM_OBJECT,
+		.type = PARAM_JSON,
 		METHOD_FIELD(post_values, args),
 		.text = "what the handler is given"},
 	{.name = "pool",
@@ -202,6 +202,29 @@ static void post_done(struct call *call)
 		board_leave_room(call->conn->daemon->board, task);
 }
 
+/* false: the call was refused. */
+static bool post_check_args(struct call *call, const struct hdef *hdef)
+{
+	const struct post_values *values = call->values;
+	char why[JSON_WHY_SIZE > PARAM_WHY_SIZE ? JSON_WHY_SIZE : PARAM_WHY_SIZE];
+	char name[sizeof "args." + JSON_KEY_LIMIT];
+	auto_json json_t *tree = json_incref(values->args.tree);
+	const char *param;
+
+	if (!hdef->is_checked)
+		return true;
+	if (tree == NULL && values->args.text.len > 0 &&
+		json_parse(values->args.text, &tree, why) < 0) {
+		call_refuse_internal(call, "out of memory"); /* it was read before */
+		return false;
+	}
+	if (hdef_check(hdef, tree, &param, why) == 0)
+		return true;
+	(void)snprintf(name, sizeof name, "args.%s", param);
+	call_refuse_parameter(call, name, why);
+	return false;
+}
+
 /* The handler's index, after all that can be wrong with it for this caller; -1: the call was refused. */
 static ssize_t post_find_handler(struct call *call)
 {
@@ -209,8 +232,6 @@ static ssize_t post_find_handler(struct call *call)
 	const struct post_values *values = call->values;
 	const struct handler *handler = board_find_handler(daemon->board, values->handler);
 	const struct api *api = daemon->api;
-	char why[PARAM_WHY_SIZE], name[sizeof "args." + JSON_KEY_LIMIT];
-	const char *param;
 	size_t i;
 
 	if (handler == NULL) {
@@ -226,12 +247,7 @@ static ssize_t post_find_handler(struct call *call)
 		call_refuse_not_ready(call, handler->settings->pool);
 		return -1;
 	}
-	if (hdef_check(&api->hdefs[i], values->args, &param, why) < 0) {
-		(void)snprintf(name, sizeof name, "args.%s", param);
-		call_refuse_parameter(call, name, why);
-		return -1;
-	}
-	return (ssize_t)i;
+	return post_check_args(call, &api->hdefs[i]) ? (ssize_t)i : -1;
 }
 
 /* The key is taken: the call joins the task that has it, or is told so. */
@@ -335,13 +351,17 @@ static void post_run(struct call *call)
 	}
 	post_fill(call, &post);
 	buf_init(&args, post.handler->settings->max_args_bytes);
-	r = values->args != NULL ? json_write(values->args, &args) : 0;
+	post.args = values->args.text;
+	r = post.args.len > args.limit ? -EMSGSIZE : 0;
+	if (r == 0 && values->args.tree != NULL) {
+		r = json_write(values->args.tree, &args);
+		post.args = buf_view(&args);
+	}
 	if (r == -EMSGSIZE) {
 		call_refuse_parameter(call, "args", "longer than the handler's max_args");
 	} else if (r < 0) {
 		call_refuse_internal(call, "out of memory");
 	} else {
-		post.args = buf_view(&args);
 		post_take(call, &post);
 	}
 	buf_done(&args);
@@ -351,6 +371,7 @@ const struct method method_post = {
 	.interface = METHOD_INTERFACE,
 	.name = "Post",
 	.role = ROLE_POST,
+	.flags = METHOD_SCANS,
 	METHOD_PARAMS(post_params, post_values),
 	.defaults = &post_defaults,
 	.reply = "id: string, state: TaskState, joined: ?bool, task: ?Task",

@@ -19,7 +19,7 @@
 #define STRINGS_DEFAULT      256
 
 /* What max 0 stands for: a row that says nothing still has a limit. */
-static int64_t string_max(const struct param *param)
+int64_t param_string_max(const struct param *param)
 {
 	return param->max > 0 ? param->max : STRING_BYTES_DEFAULT;
 }
@@ -73,10 +73,11 @@ static bool is_right(const struct param *param, const json_t *json)
 		       json_integer_value(json) <= param->max;
 	case PARAM_STRING:
 		return json_is_string(json) && (int64_t)json_string_length(json) >= param->min &&
-		       (int64_t)json_string_length(json) <= string_max(param);
+		       (int64_t)json_string_length(json) <= param_string_max(param);
 	case PARAM_STRINGS:
 		return is_strings(json, strings_max(param));
 	case PARAM_OBJECT:
+	case PARAM_JSON:
 		return json_is_object(json);
 	case PARAM_ANY:
 		return true;
@@ -118,16 +119,17 @@ static void explain(const struct param *param, char ret_why[PARAM_WHY_SIZE])
 		if (param->min > 0)
 			(void)snprintf(ret_why, PARAM_WHY_SIZE,
 				"a string of %" PRId64 " to %" PRId64 " bytes", param->min,
-				string_max(param));
+				param_string_max(param));
 		else
 			(void)snprintf(ret_why, PARAM_WHY_SIZE,
-				"a string of at most %" PRId64 " bytes", string_max(param));
+				"a string of at most %" PRId64 " bytes", param_string_max(param));
 		break;
 	case PARAM_STRINGS:
 		(void)snprintf(ret_why, PARAM_WHY_SIZE, "an array of at most %" PRId64 " strings",
 			strings_max(param));
 		break;
 	case PARAM_OBJECT:
+	case PARAM_JSON:
 		(void)snprintf(ret_why, PARAM_WHY_SIZE, "an object");
 		break;
 	case PARAM_ENUM:
@@ -161,6 +163,9 @@ static void store(const struct param *param, json_t *json, char *field)
 	case PARAM_OBJECT:
 	case PARAM_ANY:
 		memcpy(field, &json, sizeof(json));
+		break;
+	case PARAM_JSON:
+		memcpy(field, &(struct param_json){.tree = json}, sizeof(struct param_json));
 		break;
 	}
 }
@@ -238,6 +243,7 @@ const char *param_type_name(enum param_type type)
 		[PARAM_OBJECT] = "object",
 		[PARAM_ANY] = "object", /* Varlink's word for whatever it is */
 		[PARAM_ENUM] = "string",
+		[PARAM_JSON] = "object",
 	};
 
 	/* From a host it may be any number. */

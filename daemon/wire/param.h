@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 
 /* The C type of the field at `offset`: */
@@ -21,6 +22,13 @@ enum param_type {
 	PARAM_OBJECT, /* json_t *, borrowed: an object */
 	PARAM_ANY,    /* json_t *, borrowed: any JSON value */
 	PARAM_ENUM,   /* const char *, borrowed: one of the words of `words` */
+	PARAM_JSON,   /* struct param_json: an object */
+};
+
+/* An object, however the call was read: one of them, and none if it was not given. */
+struct param_json {
+	json_t *tree;     /* borrows: param_read() */
+	struct view text; /* borrows: scan_read_params(); what json_write() would make of it */
 };
 
 #define PARAM_REQUIRED 1u
@@ -48,6 +56,8 @@ struct param {
  */
 int param_read(const json_t *object, const struct param *table, size_t n, void *ret_values,
 	const char **ret_param, char ret_why[PARAM_WHY_SIZE]) MUST_CHECK;
+/* Bytes of a PARAM_STRING at most. */
+int64_t param_string_max(const struct param *param);
 /* "bool", "int", "string", "[]string", "object", … as the interface description calls it. */
 const char *param_type_name(enum param_type type);
 
