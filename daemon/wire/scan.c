@@ -294,7 +294,8 @@ static bool take_params(struct cursor *c, struct scan *scan)
 		struct scan_member *member = &scan->params[scan->n_params];
 
 		if (scan->n_params == SCAN_MEMBERS || !take_string(c, &member->name) ||
-			!take_char(c, ':') || !take_param_value(c, member))
+			member->name.len > JSON_KEY_LIMIT || !take_char(c, ':') ||
+			!take_param_value(c, member))
 			return false;
 		for (size_t i = 0; i < scan->n_params; i++) {
 			if (view_is_equal(scan->params[i].name, member->name))

@@ -159,6 +159,10 @@ START_TEST(test_scan_has_bounds)
 		n = (size_t)sprintf(text, POST("{\"%0*d\":1}"), len, 0);
 		int r = scan_call(&scan, (struct view){text, n});
 		ck_assert_int_eq(r, len == JSON_KEY_LIMIT ? 0 : -ENOTSUP);
+		n = (size_t)sprintf(
+			text, "{\"method\":\"a.B\",\"parameters\":{\"%0*d\":1}}", len, 0);
+		r = scan_call(&scan, (struct view){text, n});
+		ck_assert_int_eq(r, len == JSON_KEY_LIMIT ? 0 : -ENOTSUP);
 	}
 	/* Keys of objects that are closed do not count. */
 	n = (size_t)sprintf(
