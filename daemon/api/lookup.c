@@ -16,12 +16,12 @@ struct task *lookup_id(const struct call *call, const char *id)
 struct task *lookup_name(const struct call *call, const char *name)
 {
 	const struct board *board = call->conn->daemon->board;
-	struct task *task = TAILQ_LAST(&board->tasks, task_list);
+	struct task *task = board_below(board, UINT64_MAX);
 
 	for (unsigned n = 0; task != NULL && n < LOOKUP_TASKS_MAX; n++) {
 		if (task->name_len > 0 && strcmp(task_name(task), name) == 0)
 			return task;
-		task = TAILQ_PREV(task, task_list, in_all);
+		task = board_below(board, task->id);
 	}
 	return NULL;
 }
@@ -47,7 +47,7 @@ static int index_names(json_t *names, json_t **ret_places)
 int lookup_own_names(const struct call *call, json_t *names, struct task **ret_tasks)
 {
 	const struct board *board = call->conn->daemon->board;
-	struct task *task = TAILQ_LAST(&board->tasks, task_list);
+	struct task *task = board_below(board, UINT64_MAX);
 	size_t i, left;
 	json_t *places, *name;
 	int r = index_names(names, &places);
@@ -64,7 +64,7 @@ int lookup_own_names(const struct call *call, json_t *names, struct task **ret_t
 			ret_tasks[at] = task;
 			left--;
 		}
-		task = TAILQ_PREV(task, task_list, in_all);
+		task = board_below(board, task->id);
 	}
 	json_array_foreach (names, i, name)
 		ret_tasks[i] = ret_tasks[json_integer_value(

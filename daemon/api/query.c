@@ -191,19 +191,6 @@ static bool list_wants(const struct call *call, const struct task *task)
 	       (!values->mine || task->owner_uid == call->conn->peer.uid);
 }
 
-/* The first task behind the id `after`, which may be forgotten by now. */
-static const struct task *list_start(const struct board *board, uint64_t after)
-{
-	const struct task *task = board_find_task(board, after);
-
-	if (task != NULL)
-		return TAILQ_NEXT(task, in_all);
-	TAILQ_FOREACH (task, &board->tasks, in_all)
-		if (task->id > after)
-			break;
-	return task;
-}
-
 /* A filter for what is not there is a slip, and is told. */
 static bool list_check(struct call *call)
 {
@@ -223,7 +210,7 @@ static void list_answer(struct call *call)
 {
 	const struct list_values *values = call->values;
 	const struct daemon *daemon = call->conn->daemon;
-	const struct task *task = list_start(
+	const struct task *task = board_above(
 		daemon->board, values->after != NULL ? tojson_id_parse(values->after) : 0);
 	json_t *tasks = json_array(), *reply = json_pack("{s:O}", "tasks", tasks);
 	char id[TASK_ID_SIZE];
@@ -231,7 +218,7 @@ static void list_answer(struct call *call)
 	int r = 0;
 
 	for (unsigned n = 0; r == 0 && task != NULL && n < LIST_SCAN_MAX;
-		n++, task = TAILQ_NEXT(task, in_all)) {
+		n++, task = board_above(daemon->board, task->id)) {
 		if (json_array_size(tasks) >= (size_t)values->limit)
 			break;
 		last = task->id;

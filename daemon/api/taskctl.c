@@ -156,25 +156,6 @@ static struct outcome cancel_task(struct call *call, struct task *task)
 	return outcome;
 }
 
-/* The newest task with an id below that; 0: of all. One that is forgotten by now is looked for from both ends. */
-static struct task *newest_below(const struct board *board, uint64_t id)
-{
-	struct task *task = board_find_task(board, id);
-	struct task *low = TAILQ_FIRST(&board->tasks), *high = TAILQ_LAST(&board->tasks, task_list);
-
-	if (id == 0)
-		return high;
-	if (task != NULL)
-		return TAILQ_PREV(task, task_list, in_all);
-	while (low != NULL && low->id < id && high->id >= id) {
-		low = TAILQ_NEXT(low, in_all);
-		high = TAILQ_PREV(high, task_list, in_all);
-	}
-	if (high != NULL && high->id < id)
-		return high;
-	return low != NULL ? TAILQ_PREV(low, task_list, in_all) : NULL;
-}
-
 static bool cancel_fits(const struct cancel_values *values, const struct task *task)
 {
 	return (values->states & 1u << task->state) != 0 &&
@@ -186,7 +167,8 @@ static bool cancel_fits(const struct cancel_values *values, const struct task *t
 static void cancel_slice(struct call *call)
 {
 	struct cancel_values *values = call->values;
-	struct task *task = newest_below(call->conn->daemon->board, values->below);
+	struct task *task = board_below(
+		call->conn->daemon->board, values->below != 0 ? values->below : UINT64_MAX);
 
 	for (unsigned cost = 0; task != NULL && values->left > 0 && cost < SLICE_LOOKS; cost++) {
 		values->below = task->id;
@@ -198,7 +180,7 @@ static void cancel_slice(struct call *call)
 				cost += CANCEL_COST;
 			}
 		}
-		task = TAILQ_PREV(task, task_list, in_all);
+		task = board_below(call->conn->daemon->board, task->id);
 	}
 	values->goes_on = task != NULL && values->left > 0;
 }

@@ -89,7 +89,6 @@ int board_new(const struct settings *settings, uint32_t cores, struct board **re
 		return -ENOMEM;
 	board->settings = settings;
 	TAILQ_INIT(&board->pools);
-	TAILQ_INIT(&board->tasks);
 	TAILQ_INIT(&board->dirty);
 	TAILQ_INIT(&board->starts);
 	TAILQ_INIT(&board->asks);
@@ -98,7 +97,7 @@ int board_new(const struct settings *settings, uint32_t cores, struct board **re
 	TAILQ_INIT(&board->refused);
 	TAILQ_INIT(&board->forgotten);
 	TAILQ_INIT(&board->dead);
-	idmap_init(&board->by_id);
+	idtable_init(&board->tasks);
 	deadlines_init(&board->deadlines);
 	deadline_init(&board->retention, board_on_age);
 	watch_list_init(&board->settled);
@@ -123,15 +122,17 @@ void board_free(struct board *board)
 	board_sweep(board);
 	deadlines_done(&board->deadlines); /* before the tasks: it takes their timers out */
 	unique_done(board);
-	TAILQ_FOREACH_SAFE (task, &board->tasks, in_all, next_task)
+	while ((task = board_above(board, 0)) != NULL) {
+		(void)idtable_remove(&board->tasks, task->id);
 		task_free(task);
+	}
 	TAILQ_FOREACH_SAFE (task, &board->refused, in_place, next_task)
 		task_free(task);
 	TAILQ_FOREACH_SAFE (pool, &board->pools, link, next_pool)
 		pool_free(pool);
 	watch_list_done(&board->settled);
 	watch_list_done(&board->changed);
-	idmap_done(&board->by_id);
+	idtable_done(&board->tasks);
 	for (size_t i = 0; board->handlers != NULL && i < board->settings->n_handlers; i++)
 		free(board->handlers[i].times);
 	free(board->handlers);
@@ -159,7 +160,17 @@ struct handler *board_find_handler(const struct board *board, const char *name)
 
 struct task *board_find_task(const struct board *board, uint64_t id)
 {
-	return id != 0 ? idmap_find(&board->by_id, id) : NULL;
+	return idtable_find(&board->tasks, id);
+}
+
+struct task *board_above(const struct board *board, uint64_t id)
+{
+	return idtable_above(&board->tasks, id);
+}
+
+struct task *board_below(const struct board *board, uint64_t id)
+{
+	return idtable_below(&board->tasks, id);
 }
 
 const struct task *board_oldest(struct board *board)
@@ -167,9 +178,9 @@ const struct task *board_oldest(struct board *board)
 	const struct task *task = board_find_task(board, board->oldest_id);
 
 	if (task == NULL)
-		task = TAILQ_FIRST(&board->tasks);
+		task = board_above(board, 0);
 	while (task != NULL && task_is_ended(task))
-		task = TAILQ_NEXT(task, in_all);
+		task = board_above(board, task->id);
 	board->oldest_id = task != NULL ? task->id : board->last_id;
 	return task;
 }

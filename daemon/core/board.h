@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/idmap.h"
+#include "base/idtable.h"
 #include "config/settings.h"
 #include "core/deadline.h"
 #include "core/handler.h"
@@ -53,8 +53,7 @@ struct board {
 	struct handler *handlers;        /* owns: one for each settings->handlers */
 	struct resource *resources;      /* owns: one for each settings->resources */
 	struct resource total;           /* the daemon's max_active */
-	struct idmap by_id;              /* borrows: what is in `tasks` */
-	struct task_list tasks;          /* owns: every task that is known, by id */
+	struct idtable tasks;     /* owns: every task that is known; BOARD_FOREACH walks it */
 	struct task_list dirty;   /* changed since the last commit, in order of the last change */
 	struct task_list starts;  /* settled as active, not handed over yet: board_take_start() */
 	struct task_list asks;    /* active, to be ended by their worker: board_take_ask() */
@@ -121,6 +120,13 @@ int board_reload(struct board *board, const struct settings *settings, uint32_t 
 struct pool *board_find_pool(const struct board *board, const char *name);
 struct handler *board_find_handler(const struct board *board, const char *name);
 struct task *board_find_task(const struct board *board, uint64_t id);
+/* The task with the next id above that, known or not, and with the one below. NULL: none. 0, UINT64_MAX: from an end. */
+struct task *board_above(const struct board *board, uint64_t id);
+struct task *board_below(const struct board *board, uint64_t id);
+/* All tasks by id; the one that the loop is at may be forgotten, but not freed. */
+#define BOARD_FOREACH(task, board)                                                                 \
+	for ((task) = board_above((board), 0); (task) != NULL;                                     \
+		(task) = board_above((board), (task)->id))
 /* The task with the lowest id that has not ended; NULL: none. */
 const struct task *board_oldest(struct board *board);
 /* Nothing is to be written down. */

@@ -425,11 +425,10 @@ void board_cancel_waiting(struct board *board, struct pool *pool, uint64_t now_u
 {
 	struct task *task;
 
-	TAILQ_FOREACH (task, &board->tasks, in_all)
-		if (task->pool == pool &&
-			(task->state == TASK_QUEUED || task->state == TASK_DELAYED))
-			IGNORE(board_end(board, task, EV_CANCEL, VIEW_LIT("shutdown"),
-				VIEW_LIT("{\"error\":\"the daemon stopped before a worker was "
-					 "free\"}"),
-				now_us)); /* it ends even without memory for why */
+	BOARD_FOREACH(task, board)
+	if (task->pool == pool && (task->state == TASK_QUEUED || task->state == TASK_DELAYED))
+		IGNORE(board_end(board, task, EV_CANCEL, VIEW_LIT("shutdown"),
+			VIEW_LIT("{\"error\":\"the daemon stopped before a worker was "
+				 "free\"}"),
+			now_us)); /* it ends even without memory for why */
 }

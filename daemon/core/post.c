@@ -43,7 +43,7 @@ static int post_reserve(struct board *board, struct task *task)
 
 	if (r == 0 && (task->delay_us > 0 || task->expires_us > 0))
 		r = deadlines_reserve(&board->deadlines);
-	return r == 0 ? idmap_add(&board->by_id, board->last_id + 1, task) : r;
+	return r == 0 ? idtable_add(&board->tasks, board->last_id + 1, task) : r;
 }
 
 /* Into the queue, or behind its delay. */
@@ -56,7 +56,6 @@ static int post_admit(struct board *board, struct task *task, uint64_t now_us)
 	if (r < 0)
 		return r;
 	task->id = ++board->last_id;
-	TAILQ_INSERT_TAIL(&board->tasks, task, in_all);
 	pool->stats.counters.posted++;
 	task->due_us = due_us;
 	task->queued_us = now_us;

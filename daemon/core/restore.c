@@ -12,9 +12,8 @@
 #include "core/timer.h"
 #include "core/unique.h"
 
-void restore_init(struct restore *restore, struct board *board, size_t n_about, uint64_t now_us)
+void restore_init(struct restore *restore, struct board *board, uint64_t now_us)
 {
-	IGNORE(idmap_reserve(&board->by_id, n_about)); /* without room at once it grows by and by */
 	*restore = (struct restore){.board = board, .now_us = now_us};
 }
 
@@ -74,11 +73,10 @@ static struct task *make_task(const struct restored *row)
 /* What no board could have written. */
 static bool is_sound(const struct restored *row, const struct board *board)
 {
-	const struct task *last = TAILQ_LAST(&board->tasks, task_list);
 	bool is_ended = row->state >= TASK_DONE, is_active = row->state == TASK_ACTIVE;
 
-	return row->id != 0 && (last == NULL || last->id < row->id) && row->state > TASK_NEW &&
-	       row->state < TASK_STATES && row->priority < TASK_PRIORITIES && row->posted_us != 0 &&
+	return row->id > board->tasks.last && row->state > TASK_NEW && row->state < TASK_STATES &&
+	       row->priority < TASK_PRIORITIES && row->posted_us != 0 &&
 	       (row->ended_us != 0) == is_ended && (!is_active || row->started_us != 0) &&
 	       (!is_active || row->attempt > 0) && !(row->suspect && row->state == TASK_DELAYED);
 }
@@ -100,7 +98,7 @@ static int reserve(struct restore *restore, struct task *task, const struct rest
 			     : row->state == TASK_ACTIVE ? &restore->active
 							 : &restore->queued,
 			task);
-	return r == 0 ? idmap_add(&board->by_id, task->id, task) : r;
+	return r == 0 ? idtable_add(&board->tasks, task->id, task) : r;
 }
 
 int restore_task(struct restore *restore, const struct restored *row)
@@ -120,7 +118,6 @@ int restore_task(struct restore *restore, const struct restored *row)
 		task_free(task);
 		return r == -EEXIST ? -EBADMSG : r;
 	}
-	TAILQ_INSERT_TAIL(&board->tasks, task, in_all);
 	task_restore(task, row->state);
 	if (row->state < TASK_ACTIVE)
 		timer_arm(task);
@@ -216,7 +213,6 @@ static void count_posted(struct pool *pool)
 int restore_finish(struct restore *restore, uint64_t last_id)
 {
 	struct board *board = restore->board;
-	const struct task *last = TAILQ_LAST(&board->tasks, task_list);
 	struct pool *pool;
 
 	for (size_t i = 0; i < restore->active.len; i++) {
@@ -233,7 +229,7 @@ int restore_finish(struct restore *restore, uint64_t last_id)
 	board->n_ended = restore->ended.len;
 	TAILQ_FOREACH (pool, &board->pools, link)
 		count_posted(pool);
-	board->last_id = last != NULL && last->id > last_id ? last->id : last_id;
+	board->last_id = board->tasks.last > last_id ? board->tasks.last : last_id;
 	restore->counts.ended = restore->ended.len;
 	restore->counts.waiting = restore->queued.len - restore->counts.lost;
 	return 0;

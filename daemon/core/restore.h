@@ -55,8 +55,7 @@ struct restore {
 	struct restore_counts counts;
 };
 
-/* n_about: how many tasks will come, for room at once. */
-void restore_init(struct restore *restore, struct board *board, size_t n_about, uint64_t now_us);
+void restore_init(struct restore *restore, struct board *board, uint64_t now_us);
 void restore_done(struct restore *restore);
 /* 0; -EBADMSG: it contradicts itself or another one, and is not on the board; -ENOMEM. */
 int restore_task(struct restore *restore, const struct restored *row) MUST_CHECK;

@@ -24,8 +24,7 @@ static void board_forget(struct board *board, struct task *task)
 	bool is_written = board->keeps && task->saved != TASK_NEW;
 
 	unique_drop(board, task);
-	(void)idmap_remove(&board->by_id, task->id);
-	TAILQ_REMOVE(&board->tasks, task, in_all);
+	(void)idtable_remove(&board->tasks, task->id);
 	TAILQ_INSERT_TAIL(is_written ? &board->forgotten : &board->dead, task, in_place);
 }
 

@@ -51,7 +51,7 @@ struct task *task_new(struct view name, struct view unique, struct view args)
 	char *to;
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		if (parts[i].len > UINT32_MAX)
+		if (parts[i].len > (i < ARRAY_SIZE(parts) - 1 ? UINT16_MAX : UINT32_MAX))
 			return NULL;
 		len += parts[i].len + 1;
 	}
@@ -64,8 +64,8 @@ struct task *task_new(struct view name, struct view unique, struct view args)
 			memcpy(to, parts[i].data, parts[i].len);
 		to += parts[i].len + 1;
 	}
-	task->name_len = (uint32_t)name.len;
-	task->unique_len = (uint32_t)unique.len;
+	task->name_len = (uint16_t)name.len;
+	task->unique_len = (uint16_t)unique.len;
 	task->args_len = (uint32_t)args.len;
 	watch_list_init(&task->watches);
 	return task;

@@ -105,14 +105,14 @@ struct task {
 	uint64_t expires_us;   /* not started by then: it expires; 0: never */
 	uint64_t asked_us;     /* when its worker was asked to end it */
 	struct deadline timer; /* what it means depends on the state: core/timer.c */
-	TAILQ_ENTRY(task) in_all;   /* in: board->tasks, by id */
 	TAILQ_ENTRY(task) in_dirty; /* in: board->dirty */
 	TAILQ_ENTRY(task)
 	in_place; /* in: one of: a lane, queue->suspects, pool->room; board->starts, ->asks or ->stuck, ->ended, ->refused, ->dead */
 	struct watch_list watches;
 	struct task_end *end;           /* owns; NULL before the first attempt's end */
 	struct task_progress *progress; /* owns; NULL: none was told in this attempt */
-	uint32_t name_len, unique_len, args_len;
+	uint16_t name_len, unique_len;
+	uint32_t args_len;
 	char text[]; /* name, NUL, unique key, NUL, args (JSON text), NUL */
 };
 

@@ -1,5 +1,5 @@
 /*
- * watch: see watch.h. The cursor `next` makes removal safe while the list is fired.
+ * watch: see watch.h. While a list is fired a mark stands in it: those that were fired go behind it, so that any may be removed.
  */
 #include "core/watch.h"
 
@@ -8,7 +8,6 @@
 void watch_list_init(struct watch_list *list)
 {
 	TAILQ_INIT(&list->watches);
-	list->next = NULL;
 }
 
 void watch_add(struct watch_list *list, struct watch *watch)
@@ -23,26 +22,31 @@ void watch_remove(struct watch *watch)
 
 	if (list == NULL)
 		return;
-	if (list->next == watch)
-		list->next = TAILQ_NEXT(watch, link);
 	TAILQ_REMOVE(&list->watches, watch, link);
 	watch->list = NULL;
 }
 
+/* The mark, which nobody fires, is no watch. */
 bool watch_list_is_empty(const struct watch_list *list)
 {
-	return TAILQ_EMPTY(&list->watches);
+	const struct watch *first = TAILQ_FIRST(&list->watches);
+
+	return first == NULL || (first->fire == NULL && TAILQ_NEXT(first, link) == NULL);
 }
 
 void watch_list_fire(struct watch_list *list, struct task *task, int error)
 {
-	struct watch *watch;
+	struct watch mark = {.list = list}, *watch;
 
-	for (watch = TAILQ_FIRST(&list->watches); watch != NULL; watch = list->next) {
-		list->next = TAILQ_NEXT(watch, link);
+	if (TAILQ_EMPTY(&list->watches))
+		return;
+	TAILQ_INSERT_TAIL(&list->watches, &mark, link);
+	while ((watch = TAILQ_FIRST(&list->watches)) != &mark) {
+		TAILQ_REMOVE(&list->watches, watch, link);
+		TAILQ_INSERT_TAIL(&list->watches, watch, link);
 		watch->fire(watch, task, error);
 	}
-	list->next = NULL;
+	TAILQ_REMOVE(&list->watches, &mark, link);
 }
 
 void watch_list_done(struct watch_list *list)

@@ -23,7 +23,6 @@ struct watch {
 
 struct watch_list {
 	TAILQ_HEAD(, watch) watches;
-	struct watch *next; /* the one that fires next: moves on when that one is removed */
 };
 
 void watch_list_init(struct watch_list *list);

@@ -16,7 +16,6 @@
 #include "core/restore.h"
 #include "store/sqlite_row.h"
 
-#define TASKS_PER_PAGE 32 /* of the smallest */
 
 struct loading {
 	struct sqlite_db *db;
@@ -173,17 +172,6 @@ static void tell(const struct loading *loading, uint64_t took_us)
 			loading->db->path, (unsigned long long)loading->db->unknown);
 }
 
-/* How many tasks there are at most, without looking at all. */
-static size_t guess_tasks(struct sqlite_db *db)
-{
-	int64_t span = 0, pages = 0;
-
-	if (sqlite_db_number(db, "SELECT max(id) - min(id) + 1 FROM task", 0, &span) < 0 ||
-		sqlite_db_number(db, "PRAGMA page_count", 0, &pages) < 0 || span < 0 || pages < 0)
-		return 0;
-	return (size_t)(span < pages * TASKS_PER_PAGE ? span : pages * TASKS_PER_PAGE);
-}
-
 int sqlite_load(struct sqlite_db *db, struct board *board, uint64_t now_us, uint64_t wall_us,
 	char *ret_what)
 {
@@ -193,7 +181,7 @@ int sqlite_load(struct sqlite_db *db, struct board *board, uint64_t now_us, uint
 	int r;
 
 	(void)snprintf(ret_what, STORE_WHY_SIZE, "out of memory");
-	restore_init(&loading.restore, board, guess_tasks(db), now_us);
+	restore_init(&loading.restore, board, now_us);
 	r = load_all(&loading);
 	if (r == 0)
 		tell(&loading, clock_now_us() - begun_us);

@@ -91,7 +91,7 @@ static int write_handler(struct sqlite_db *db, const struct handler *handler)
 /* With the last row goes what the file knows of the ids that were given away. */
 static bool is_last_id_due(const struct sqlite_db *db, const struct board *board)
 {
-	const struct task *last = TAILQ_LAST(&board->tasks, task_list);
+	const struct task *last = board_below(board, UINT64_MAX);
 
 	return (last == NULL || last->id < board->last_id) && board->last_id != db->last_id &&
 	       !TAILQ_EMPTY(&board->forgotten);

@@ -232,7 +232,7 @@ static struct task *running(void)
 {
 	struct task *task, *found = NULL;
 
-	TAILQ_FOREACH (task, &fx.board->tasks, in_all) {
+	BOARD_FOREACH (task, fx.board) {
 		if (task->state != TASK_ACTIVE)
 			continue;
 		ck_assert_ptr_null(found);
@@ -459,7 +459,7 @@ START_TEST(test_retry_that_is_not_written_down_is_taken_back)
 	ck_assert_uint_eq(fx.pool->count[TASK_CANCELLED], 1);
 	fx.now_us += 2 * fx.settings.daemon.history_age_us;
 	fixture_turn(&fx, 0);
-	ck_assert(TAILQ_EMPTY(&fx.board->tasks)); /* it is in the history, and leaves it */
+	ck_assert(fx.board->tasks.len == 0); /* it is in the history, and leaves it */
 }
 END_TEST
 

@@ -35,7 +35,8 @@ static void remember(struct known *known, const struct board *board)
 
 	known->n = 0;
 	known->last_id = board->last_id;
-	TAILQ_FOREACH (task, &board->tasks, in_all) {
+	BOARD_FOREACH(task, board)
+	{
 		ck_assert_uint_lt(known->n, ROOM);
 		known->tasks[known->n].id = task->id;
 		known->tasks[known->n].attempt = task->attempt;
@@ -74,9 +75,10 @@ static void act(struct box *box, uint64_t *seed)
 	struct post post = box_post(box);
 	struct task *task;
 
-	TAILQ_FOREACH_REVERSE(task, &fx->board->tasks, task_list, in_all)
-	if (n++ == at)
-		break;
+	for (task = board_below(fx->board, UINT64_MAX); task;
+		task = board_below(fx->board, task->id))
+		if (n++ == at)
+			break;
 	switch (fixture_random(seed) % 10) {
 	case 0:
 		if (task != NULL)
@@ -103,10 +105,9 @@ static void act(struct box *box, uint64_t *seed)
 		memset(pad, 'x', sizeof pad);
 		break;
 	default:
-		TAILQ_FOREACH (task, &fx->board->tasks, in_all)
-			if (task->state == TASK_ACTIVE && !task->unsent &&
-				fixture_random(seed) % 2 == 0)
-				break;
+		BOARD_FOREACH(task, fx->board)
+		if (task->state == TASK_ACTIVE && !task->unsent && fixture_random(seed) % 2 == 0)
+			break;
 		if (task != NULL)
 			IGNORE(fixture_end(fx, task,
 				fixture_random(seed) % 4 == 0 ? RESULT_FAILED

@@ -35,7 +35,7 @@ static void start(struct fixture *fx, struct restore *restore)
 	fx->handlers[1].on_crash = ON_CRASH_LOST;
 	fixture_open(fx);
 	fx->board->keeps = true;
-	restore_init(restore, fx->board, 0, fx->now_us);
+	restore_init(restore, fx->board, fx->now_us);
 }
 
 static void finish(struct fixture *fx, struct restore *restore, uint64_t last_id)

@@ -71,7 +71,7 @@ static char *dump(const struct board *board, bool has_crashed)
 	char *text;
 
 	buf_init(&out, 64u << 20);
-	TAILQ_FOREACH (task, &board->tasks, in_all)
+	BOARD_FOREACH (task, board)
 		dump_task(&out, task, has_crashed);
 	ck_assert_int_eq(buf_printf(&out, "ended:"), 0);
 	TAILQ_FOREACH (task, &board->ended, in_place)
@@ -357,7 +357,7 @@ START_TEST(test_sqlite_ids_never_repeat)
 		ck_assert_int_eq(fixture_end(fx, task, RESULT_OK), 0);
 		box_turn_ok(&box);
 		box_turn_ok(&box); /* what was forgotten goes with this one */
-		ck_assert(TAILQ_EMPTY(&fx->board->tasks));
+		ck_assert(fx->board->tasks.len == 0);
 		if (id % 3 == 0)
 			box_crash(&box);
 		else if (id % 3 == 1)

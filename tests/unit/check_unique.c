@@ -202,7 +202,7 @@ START_TEST(test_unique_many_keys)
 			board_cancel(fx.board, board_find_task(fx.board, id), fx.now_us), 0);
 	ck_assert_ptr_null(fx.board->uniques);
 	fixture_turn(&fx, 0);
-	ck_assert(TAILQ_EMPTY(&fx.board->tasks));
+	ck_assert(fx.board->tasks.len == 0);
 }
 END_TEST
 

@@ -282,7 +282,8 @@ static inline void fixture_check_resource(const struct fixture *fx, const struct
 	const struct lane *lane;
 	uint64_t active = 0;
 
-	TAILQ_FOREACH (task, &fx->board->tasks, in_all) {
+	BOARD_FOREACH(task, fx->board)
+	{
 		if (task->state != TASK_ACTIVE)
 			continue;
 		active += fixture_units(task, resource);
@@ -342,7 +343,8 @@ static inline void fixture_check(const struct fixture *fx)
 	uint64_t last_id = 0, n_keys = 0;
 	const struct task *task;
 
-	TAILQ_FOREACH (task, &board->tasks, in_all) {
+	BOARD_FOREACH(task, board)
+	{
 		fixture_check_task(fx, task);
 		MUST(task->id > last_id);
 		last_id = task->id;

@@ -95,8 +95,8 @@ void model_compare(void)
 		compare_pool(&model.pools[i]);
 	for (unsigned i = 0; i < FIXTURE_RESOURCES; i++)
 		compare_resource(i);
-	TAILQ_FOREACH (task, &fx->board->tasks, in_all)
-		n--;
+	BOARD_FOREACH(task, fx->board)
+	n--;
 	MUST(n == 0);
 	MUST(fx->board->last_id == model.last_id && model.on_settled.times == model.n_commits);
 }
