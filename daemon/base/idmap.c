@@ -1,8 +1,8 @@
 /*
- * idmap: finds tasks, connections and calls by their number. Linear probing: an id is in the
+ * idmap: finds things by their number: the pages of an idtable, children. Linear probing: an id is in the
  * first free place at or behind its home, so a search ends at the first empty place.
  * Not for text keys, not for ids that strangers choose: the hash is no defence against chosen
- * ids. Called by core/ and net/. Invariants: cap is a power of two; len <= 3/4 cap; between the
+ * ids. Called by idtable.c and host/. Invariants: cap is a power of two; len <= 3/4 cap; between the
  * home of an id and its place nothing is empty.
  */
 #include "base/idmap.h"
@@ -62,17 +62,6 @@ static int resize(struct idmap *map, size_t cap)
 	map->entries = entries;
 	map->cap = cap;
 	return 0;
-}
-
-int idmap_reserve(struct idmap *map, size_t n)
-{
-	size_t cap = map->cap ? map->cap : IDMAP_CAP_MIN;
-
-	while (n > cap / 4 * 3 && cap <= SIZE_MAX / sizeof(struct idmap_entry) / 4)
-		cap *= 2;
-	if (n > cap / 4 * 3)
-		return -ENOMEM;
-	return cap > map->cap ? resize(map, cap) : 0;
 }
 
 int idmap_add(struct idmap *map, uint64_t id, void *value)

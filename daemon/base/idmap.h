@@ -20,8 +20,6 @@ struct idmap {
 
 void idmap_init(struct idmap *map);
 void idmap_done(struct idmap *map); /* the values stay their owners' */
-/* Room for so many ids in all: they come in without growing. -ENOMEM: nothing changed. */
-int idmap_reserve(struct idmap *map, size_t n) MUST_CHECK;
 /* -ENOMEM; -EEXIST when the id is there already; the value must not be NULL. */
 int idmap_add(struct idmap *map, uint64_t id, void *value) MUST_CHECK;
 /* NULL when it is not there. */

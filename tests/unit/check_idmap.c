@@ -92,28 +92,6 @@ START_TEST(test_idmap_is_never_more_than_three_quarters_full)
 }
 END_TEST
 
-START_TEST(test_idmap_has_the_room_that_was_asked_for)
-{
-	struct idmap map;
-	size_t cap;
-	int value;
-
-	idmap_init(&map);
-	ck_assert_int_eq(idmap_reserve(&map, 1000), 0);
-	cap = map.cap;
-	for (uint64_t id = 1; id <= 1000; id++)
-		ck_assert_int_eq(idmap_add(&map, id, &value), 0);
-	ck_assert_uint_eq(map.cap, cap);
-	ck_assert_int_eq(idmap_reserve(&map, 10), 0); /* less than there is changes nothing */
-	ck_assert_uint_eq(map.cap, cap);
-	for (uint64_t id = 1; id <= 1000; id++)
-		ck_assert_ptr_eq(idmap_find(&map, id), &value);
-	ck_assert_int_eq(idmap_reserve(&map, SIZE_MAX), -ENOMEM);
-	ck_assert_uint_eq(map.cap, cap);
-	idmap_done(&map);
-}
-END_TEST
-
 START_TEST(test_idmap_gives_memory_back_when_mostly_empty)
 {
 	struct idmap map;
@@ -208,7 +186,6 @@ int main(void)
 	tcase_add_test(tcase, test_idmap_refusal_at_the_growth_boundary_does_not_grow);
 	tcase_add_test(tcase, test_idmap_takes_the_smallest_and_the_largest_id);
 	tcase_add_test(tcase, test_idmap_is_never_more_than_three_quarters_full);
-	tcase_add_test(tcase, test_idmap_has_the_room_that_was_asked_for);
 	tcase_add_test(tcase, test_idmap_gives_memory_back_when_mostly_empty);
 	tcase_add_test(tcase, test_idmap_finds_the_rest_after_any_one_of_a_run_was_removed);
 	tcase_add_test(tcase, test_idmap_agrees_with_a_plain_array_for_random_commands);
