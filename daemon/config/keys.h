@@ -58,7 +58,7 @@ enum config_type {
 enum config_handler_type { CONFIG_BUILTIN = 1, CONFIG_EXEC = 2, CONFIG_MONGO = 4 };
 #define CONFIG_ALL_HANDLERS (CONFIG_BUILTIN | CONFIG_EXEC | CONFIG_MONGO)
 
-#define CONFIG_SCOPE_KEYS_MAX 40 /* rows of one scope */
+#define CONFIG_SCOPE_KEYS_MAX 64 /* rows of one scope */
 
 struct config_key {
 	enum config_scope scope;

@@ -23,6 +23,21 @@ static const struct {
 	{CONFIG_MONGO, "collection"},
 };
 
+/* Keys that only some operations have. */
+static const struct {
+	const char *key;
+	const char *operations;
+} parts[] = {
+	{"filter", "find count update delete"},
+	{"projection", "find"},
+	{"sort", "find"},
+	{"update", "update"},
+	{"document", "insert"},
+	{"pipeline", "aggregate"},
+	{"many", "update delete"},
+	{"upsert", "update"},
+};
+
 /* A handler's key that the daemon's bounds: said and greater is an error, a default is lowered. */
 static const struct {
 	const char *key;
@@ -122,15 +137,27 @@ static int check_uri(const struct subject *subject)
 		"type mongodb needs a server: the credential mongodb-uri, or uri in [mongodb]");
 }
 
-/* A pipeline is made of operators: without them there is nothing that aggregate could take. */
-static int check_operators(const struct subject *subject)
+/* A pipeline is made of operators: without them there is nothing that aggregate could take of a task. */
+static int check_operation(const struct subject *subject)
 {
 	const struct config_key *key = keys_find(CONFIG_HANDLER, "operation");
+	const struct settings_handler *handler = subject->handler;
 
-	if (strcmp(subject->handler->operation, "aggregate") != 0 || subject->handler->operators)
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		const struct config_key *part = keys_find(CONFIG_HANDLER, parts[i].key);
+
+		if (subject->section->keys[keys_place(part)].line != 0 &&
+			strstr(parts[i].operations, handler->operation) == NULL)
+			return build_refuse(subject->build, -EINVAL, origin_of(subject, part),
+				subject->section, part->name, NULL,
+				"the operation %s does not have this key", handler->operation);
+	}
+	if (strcmp(handler->operation, "aggregate") != 0 || handler->operators ||
+		*handler->pipeline != '\0')
 		return 0;
 	return build_refuse(subject->build, -EINVAL, origin_of(subject, key), subject->section,
-		key->name, subject->handler->operation, "needs \"operators = yes\"");
+		key->name, handler->operation,
+		"needs a \"pipeline\", or \"operators = yes\" to take those of tasks");
 }
 
 static int check_bounds(const struct subject *subject)
@@ -239,7 +266,7 @@ static int check_resources(const struct subject *subject)
 static int check_handler(const struct subject *subject)
 {
 	static int (*const checks[])(const struct subject *) = {check_type, check_foreign_keys,
-		check_needs, check_pool, check_uri, check_operators, check_backoff,
+		check_needs, check_pool, check_uri, check_operation, check_backoff,
 		check_resources};
 	int r = 0;
 

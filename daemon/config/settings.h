@@ -129,6 +129,16 @@ struct settings_handler {
 	char *collection;
 	uint64_t max_documents;
 	uint64_t max_time_us;
+	char *filter; /* JSON, as those that follow; "": a task gives it */
+	char *projection;
+	char *sort;
+	char *update;
+	char *document;
+	char *pipeline;
+	bool many;
+	bool upsert;
+	char *read_concern;
+	char *write_concern;
 	bool operators; /* keys with "$" and "." are taken from a client */
 };
 

@@ -444,7 +444,8 @@ static int write_words_range(const char *words, struct buf *out)
 /* A blank among the forbidden bytes would not be seen: it is named. */
 static int write_string_range(const struct config_key *key, struct buf *out)
 {
-	int r = buf_printf(out, "at most %" PRId64 " bytes without ", key->max);
+	int r = buf_printf(out, "at most %" PRId64 " bytes%s", key->max,
+		*key->words != '\0' ? " without " : "");
 
 	for (const char *c = key->words; r == 0 && *c != '\0'; c++)
 		r = *c == ' ' ? buf_printf(out, " blank ") : buf_printf(out, "%c", *c);

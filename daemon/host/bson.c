@@ -18,7 +18,9 @@
 #define DIGITS_MAX    24
 
 struct walk {
-	enum bson_keys keys;
+	enum bson_keys keys;       /* of what is walked now */
+	enum bson_keys value_keys; /* of values that are put in */
+	const json_t *args; /* borrows: where these come from; NULL: nothing is put in here */
 	unsigned depth;
 	char *why; /* borrows: BSON_WHY_SIZE bytes */
 };
@@ -128,8 +130,49 @@ static int (*const appenders[])(struct walk *, bson_t *, const char *, int, cons
 	[JSON_NULL] = append_null,
 };
 
+struct view bson_template_name(const json_t *string)
+{
+	static const char mark[] = "$args.";
+	const char *text = json_is_string(string) ? json_string_value(string) : "";
+
+	if (strncmp(text, mark, sizeof(mark) - 1) != 0)
+		return (struct view){NULL, 0};
+	text += sizeof(mark) - 1;
+	return (struct view){text, strcspn(text, ".")};
+}
+
+/* The value that the string stands for; NULL: args has none. */
+static const json_t *find_value(const json_t *args, const json_t *string)
+{
+	const char *at = bson_template_name(string).data;
+	char name[JSON_KEY_LIMIT + 1];
+
+	while (args && at) {
+		size_t len = strcspn(at, ".");
+		if (len > JSON_KEY_LIMIT)
+			return NULL;
+		memcpy(name, at, len);
+		name[len] = '\0';
+		args = json_object_get(args, name);
+		at = at[len] == '.' ? at + len + 1 : NULL;
+	}
+	return args;
+}
+
 static int append(struct walk *walk, bson_t *bson, const char *key, const json_t *json)
 {
+	if (walk->args && bson_template_name(json).data) {
+		struct walk value_walk = {
+			.keys = walk->value_keys, .depth = walk->depth, .why = walk->why};
+		const json_t *value = find_value(walk->args, json);
+
+		if (value)
+			return append(&value_walk, bson, key, value);
+		(void)snprintf(walk->why, BSON_WHY_SIZE, "there is no \"%.*s\"", SHOWN_KEY_MAX,
+			json_string_value(json) + 1);
+		str_make_safe(walk->why);
+		return -ENOENT;
+	}
 	return appenders[json_typeof(json)](walk, bson, key, (int)strlen(key), json);
 }
 
@@ -180,4 +223,19 @@ int bson_from_json(
 		return 0;
 	(void)snprintf(ret_why, BSON_WHY_SIZE, "too large");
 	return fill(&walk, json, ret_bson);
+}
+
+int bson_from_template(const json_t *template, const json_t *args, enum bson_keys keys,
+	bson_t *ret_bson, char ret_why[BSON_WHY_SIZE])
+{
+	auto_json json_t *none = args ? NULL : json_object();
+	struct walk walk = {.keys = BSON_OPERATORS,
+		.value_keys = keys,
+		.args = args ? args : none,
+		.why = ret_why};
+
+	if (!walk.args)
+		return -E2BIG;
+	(void)snprintf(ret_why, BSON_WHY_SIZE, "too large");
+	return fill(&walk, template, ret_bson);
 }

@@ -35,7 +35,7 @@ class Base:
 
     def ok(self, handler, **args):
         task = self.client.run(handler, args)
-        assert task["state"] == "done", task
+        assert task["state"] == "done", json.dumps(task)
         return task["result"]
 
     def fails(self, handler, **args):
@@ -307,7 +307,7 @@ def test_single_document_beyond_max_output_is_cut_too(base):
 @pytest.mark.parametrize("handlers, word", [
     ({"aggregate": {}}, "operators"), ({"find": {"database": ""}}, "database"), ({"find": {"collection": ""}}, "collection"),
     ({"find": {"operation": "drop"}}, "operation"), ({"find": {"collection": "a$b"}}, "collection"), ({"find": {"database": "a.b"}}, "database"),
-    ({"find": {"max_documents": "0"}}, "max_documents"), ({"find": {"operation": "update"}}, "update"), ({"find": {"operation": "delete"}}, "delete"),
+    ({"find": {"max_documents": "0"}}, "max_documents"), ({"find": {"update": "{}"}}, "update"), ({"find": {"many": "yes"}}, "many"),
 ])
 def test_handler_that_cannot_be_is_refused_at_the_start(workpoold, tmp_path, handlers, word):
     path = tmp_path / "conf"

@@ -113,6 +113,64 @@ START_TEST(test_bson_nothing_is_an_empty_document)
 }
 END_TEST
 
+/* Templates: what they become with these args, or the refusal. */
+static const struct {
+	const char *template, *args;
+	enum bson_keys keys;
+	int expected;
+	const char *text;
+} templates[] = {
+	{"{\"a\":\"$args.x\"}", "{\"x\":1}", BSON_PLAIN, 0,
+		"{ \"a\" : { \"$numberInt\" : \"1\" } }"},
+	{"{\"a\":\"$args.x.y\"}", "{\"x\":{\"y\":\"z\"}}", BSON_PLAIN, 0, "{ \"a\" : \"z\" }"},
+	/* As values: what looks like an operator, a path or another value is none. */
+	{"{\"a\":\"$args.x\"}", "{\"x\":\"$args.y\",\"y\":1}", BSON_PLAIN, 0,
+		"{ \"a\" : \"$args.y\" }"},
+	{"{\"a\":\"$args.x\"}", "{\"x\":\"\\\", \\\"$ne\\\": 1\"}", BSON_PLAIN, 0,
+		"{ \"a\" : \"\\\", \\\"$ne\\\": 1\" }"},
+	{"{\"a\":\"$args.x\"}", "{\"x\":{\"$ne\":null}}", BSON_PLAIN, -EINVAL,
+		"the key \"$ne\" begins with $"},
+	{"{\"a\":\"$args.x\"}", "{\"x\":{\"$ne\":null}}", BSON_OPERATORS, 0,
+		"{ \"a\" : { \"$ne\" : null } }"},
+	{"{\"a\":\"$args.x\"}", "{\"x\":{\"$where\":\"1\"}}", BSON_OPERATORS, -EINVAL,
+		"the key \"$where\" is never allowed"},
+	/* The configuration may have operators and paths, and strings that only look alike. */
+	{"{\"$set\":{\"a.b\":\"$args.x\"}}", "{\"x\":[1]}", BSON_PLAIN, 0,
+		"{ \"$set\" : { \"a.b\" : [ { \"$numberInt\" : \"1\" } ] } }"},
+	{"[{\"$group\":{\"_id\":\"$town\"}},{\"a\":[\"$args.x\",\"$args\"]}]", "{\"x\":null}",
+		BSON_PLAIN, 0,
+		"{ \"0\" : { \"$group\" : { \"_id\" : \"$town\" } }, \"1\" : { \"a\" : [ null, "
+		"\"$args\" ] } }"},
+	{"{\"a\":{\"$where\":\"1\"}}", "{}", BSON_PLAIN, -EINVAL,
+		"the key \"$where\" is never allowed"},
+	/* What is not there. */
+	{"{\"a\":\"$args.x\"}", "{}", BSON_PLAIN, -ENOENT, "there is no \"args.x\""},
+	{"{\"a\":\"$args.x.y\"}", "{\"x\":1}", BSON_PLAIN, -ENOENT, "there is no \"args.x.y\""},
+	{"{\"a\":\"$args.x.\"}", "{\"x\":{}}", BSON_PLAIN, -ENOENT, "there is no \"args.x.\""},
+};
+
+START_TEST(test_bson_template_takes_values_as_values)
+{
+	char why[BSON_WHY_SIZE] = "", parse_why[JSON_WHY_SIZE];
+	auto_json json_t *template = NULL, *args = NULL;
+	bson_t bson;
+
+	ck_assert_int_eq(json_parse(view_of(templates[_i].template), &template, parse_why), 0);
+	ck_assert_int_eq(json_parse(view_of(templates[_i].args), &args, parse_why), 0);
+	bson_init(&bson);
+	int r = bson_from_template(template, args, templates[_i].keys, &bson, why);
+	ck_assert_msg(r == templates[_i].expected, "%s: %d, %s", templates[_i].template, r, why);
+	if (r == 0) {
+		char *got = bson_as_canonical_extended_json(&bson, NULL);
+		ck_assert_str_eq(got, templates[_i].text);
+		bson_free(got);
+	} else {
+		ck_assert_str_eq(why, templates[_i].text);
+	}
+	bson_destroy(&bson);
+}
+END_TEST
+
 #define URI "mongodb://user:S3cretWord@127.0.0.1:1/?authSource=admin"
 
 static struct hostmsg offer_mongodb(struct fake *fake, const char *settings)
@@ -134,7 +192,14 @@ START_TEST(test_mongodb_refuses_settings_without_telling_the_uri)
 {
 	static const char *const rows[] = {
 		"uri=" URI "\ndatabase=d\ncollection=c\n",
-		"uri=" URI "\noperation=update\ndatabase=d\ncollection=c\n",
+		"uri=" URI "\noperation=drop\ndatabase=d\ncollection=c\n",
+		"uri=" URI "\noperation=find\ndatabase=d\ncollection=c\nfilter={\n",
+		"uri=" URI "\noperation=find\ndatabase=d\ncollection=c\nfilter=[]\n",
+		"uri=" URI "\noperation=aggregate\ndatabase=d\ncollection=c\npipeline={}\n",
+		"uri=" URI
+		"\noperation=find\ndatabase=d\ncollection=c\nfilter={\"a\":\"$args.\"}\n",
+		"uri=" URI
+		"\noperation=find\ndatabase=d\ncollection=c\nfilter={\"a\":\"$args.limit\"}\n",
 		"uri=" URI "\noperation=aggregate\ndatabase=d\ncollection=c\n",
 		"uri=" URI "\noperation=find\ncollection=c\n",
 		"uri=mongodb://user:S3cretWord@\noperation=find\ndatabase=d\ncollection=c\n",
@@ -203,7 +268,7 @@ START_TEST(test_mongodb_refuses_args_before_it_asks)
 		struct fake fake;
 		(void)snprintf(settings, sizeof(settings),
 			"uri=" URI "\nserver_selection_timeout=50000\noperation=%s\ndatabase="
-				   "d\ncollection=c\n",
+			"d\ncollection=c\n",
 			rows[i].operation);
 		ck_assert_str_eq(hostmsg_name(offer_mongodb(&fake, settings).type), "READY");
 		json_decref(fake_one(&fake, "m", rows[i].args, OUTCOME_FAILED, rows[i].reason));
@@ -223,6 +288,8 @@ int main(void)
 	tcase_add_test(tcase, test_bson_operators_never_run_code_or_write);
 	tcase_add_test(tcase, test_bson_refusal_names_hostile_keys_safely);
 	tcase_add_test(tcase, test_bson_nothing_is_an_empty_document);
+	tcase_add_loop_test(
+		tcase, test_bson_template_takes_values_as_values, 0, (int)ARRAY_SIZE(templates));
 	tcase_add_test(tcase, test_mongodb_refuses_settings_without_telling_the_uri);
 	tcase_add_test(tcase, test_mongodb_away_fails_in_bounded_time);
 	tcase_add_test(tcase, test_mongodb_refuses_args_before_it_asks);

@@ -381,12 +381,14 @@ START_TEST(test_config_host_lines_are_canonical)
 		"environment=A=b\nworking_directory=/tmp\numask=18\nmemory_max=2147483648\n"
 		"cpu_time=60000000\nfile_size_max=0\nopen_files_max=64\nnice=-5\n");
 	host_lines_are("[mongodb]\nuri = mongodb://u:p@h\n[handler x]\ntype = mongodb\n" SOME_MONGO
-		       "operators = yes\nmax_time = 250ms\n",
+		       "operators = yes\nmax_time = 250ms\nfilter = {\"a\": \"$args.a\"}\n",
 		"x",
 		"uri=mongodb://u:p@h\nserver_selection_timeout=2000000\nconnect_timeout=1000000\n"
 		"socket_timeout=3000000\nmax_pool_size=100\nmax_output=65536\nkill_after=5000000\n"
-		"operation=find\ndatabase=d\ncollection=c\nmax_documents=1000\nmax_time=250000\n"
-		"operators=yes\n");
+		"operation=find\ndatabase=d\ncollection=c\nfilter={\"a\": "
+		"\"$args.a\"}\nprojection=\n"
+		"sort=\nupdate=\ndocument=\npipeline=\nmany=no\nupsert=no\nread_concern=\n"
+		"write_concern=\nmax_documents=1000\nmax_time=250000\noperators=yes\n");
 }
 END_TEST
 
@@ -414,6 +416,18 @@ START_TEST(test_config_values_read_back_as_text)
 }
 END_TEST
 
+/* Keys of operations that the shipped example, a find, is none of. */
+static bool is_of_another_operation(const char *line)
+{
+	static const char *const keys[] = {
+		"#update =", "#document =", "#pipeline =", "#many =", "#upsert ="};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (strncmp(line, keys[i], strlen(keys[i])) == 0)
+			return true;
+	return false;
+}
+
 /* Lines "#key = value" and "#[section]" lose their "#". */
 static char *uncommented(const char *text)
 {
@@ -421,7 +435,8 @@ static char *uncommented(const char *text)
 
 	ck_assert_ptr_nonnull(copy);
 	for (const char *at = text; *at != '\0'; at++) {
-		if (*at == '#' && (at == text || at[-1] == '\n') && at[1] != ' ' && at[1] != '\n')
+		if (*at == '#' && (at == text || at[-1] == '\n') && at[1] != ' ' && at[1] != '\n' &&
+			!is_of_another_operation(at))
 			continue;
 		*to++ = *at;
 	}
@@ -508,8 +523,7 @@ END_TEST
 /* What has no code yet has no word either. */
 START_TEST(test_config_texts_promise_nothing_that_is_not_there)
 {
-	static const char *const words[] = {
-		"coprocess", "plugin", "isolation", "update", "delete"};
+	static const char *const words[] = {"coprocess", "plugin", "isolation"};
 	static int (*const writers[])(struct buf *) = {config_write_shipped, config_write_manual};
 
 	for (size_t i = 0; i < ARRAY_SIZE(writers); i++) {
