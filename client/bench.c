@@ -10,9 +10,9 @@
 
 #include "base/clock.h"
 #include "client/fault.h"
+#include "client/json.h"
 #include "client/print.h"
 #include "client/wait.h"
-#include "wire/json.h"
 
 #define WINDOW   256  /* posts of one connection without an answer */
 #define WAIT_MAX 1000 /* ids in one Wait */
@@ -168,7 +168,7 @@ static int put_wait(struct link *link, char **ids, size_t n)
 		if (json_array_append_new(array, json_string(ids[i])) < 0)
 			return fault_no_memory();
 	}
-	return link_put(link, "Wait", json_pack("{s:O}", "ids", array), LINK_MORE);
+	return link_put(link, "Wait", json_pack("{s:O}", "ids", array), WORKPOOL_MORE);
 }
 
 /* A portion that is known to hold a forgotten task: one call for each, all at once. */

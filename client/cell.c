@@ -7,8 +7,8 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "client/json.h"
 #include "client/text.h"
-#include "wire/json.h"
 
 static int cell_text(bool is_terminal, const json_t *value, struct buf *out)
 {

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client/json.h"
 #include "client/sentence.h"
 #include "client/text.h"
-#include "wire/json.h"
 
 struct fault {
 	const char *error;

@@ -127,8 +127,8 @@ int follow_task(struct ctl *ctl, const char *id, bool to_end)
 {
 	struct follow follow = {.ctl = ctl, .id = id};
 	bool continues = true;
-	int code =
-		link_put(&ctl->link, "Log", json_pack("{s:s}", "id", id), to_end ? LINK_MORE : 0);
+	int code = link_put(
+		&ctl->link, "Log", json_pack("{s:s}", "id", id), to_end ? WORKPOOL_MORE : 0);
 
 	while (code == 0 && continues) {
 		auto_reply struct link_reply reply = {0};

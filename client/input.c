@@ -9,7 +9,7 @@
 
 #include "base/fd.h"
 #include "client/fault.h"
-#include "wire/json.h"
+#include "client/json.h"
 
 int input_read_object(const char *text, const char *what, json_t **ret_object)
 {

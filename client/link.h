@@ -9,30 +9,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/buf.h"
 #include "base/mem.h"
-#include "wire/frame.h"
+#include "client/lib/workpool.h"
 
 #define LINK_TURN_MAX 64 /* connections that link_turn() serves at most */
 
-enum link_flags { LINK_MORE = 1, LINK_ONEWAY = 2 };
-
 struct link {
-	char *path;              /* owns: of the socket */
-	uint64_t answer_us;      /* an answer comes within, from a call that does not wait */
-	uint64_t absence_us;     /* how long a socket without a daemon is tried */
-	uint64_t whole_until_us; /* --timeout: nothing waits beyond it; else WAIT_FOREVER */
-	int fd;                  /* owns; -1: not connected */
-	bool is_eof;             /* the daemon has closed its side */
-	struct buf in;
-	struct buf out;
-	struct frame frame;
+	struct workpool *wp;           /* owns */
+	uint64_t answer_us;            /* an answer comes within, from a call that does not wait */
+	uint64_t absence_us;           /* how long a socket without a daemon is tried */
+	uint64_t whole_until_us;       /* --timeout: nothing waits beyond it; else WAIT_FOREVER */
+	bool is_over;                  /* the daemon has closed its side, or makes no sense */
+	struct workpool_reply **early; /* owns, with the replies: taken to make room for calls */
+	size_t n_early;
 };
 
 struct link_reply {
-	json_t *json;         /* owns: the whole message */
-	const char *error;    /* borrows from json; NULL: none */
-	const json_t *params; /* borrows from json; never NULL */
+	struct workpool_reply *raw; /* owns */
+	json_t *params;             /* owns; never NULL */
+	const char *error;          /* borrows from raw; NULL: none */
 	bool continues;
 };
 
@@ -42,12 +37,16 @@ struct link_reply {
  * LINK_NO_TIMEOUT: 30 s for an answer, for ever for calls that wait. */
 int link_init(struct link *link, const char *path, uint64_t timeout_us) MUST_CHECK;
 void link_done(struct link *link);
-int link_open(struct link *link) MUST_CHECK; /* nothing if it is open */
-void link_close(struct link *link);          /* nothing that is still under way is waited for */
+int link_open(struct link *link) MUST_CHECK;    /* nothing if it is open */
+void link_close(struct link *link);             /* nothing that is still under way is waited for */
+const char *link_path(const struct link *link); /* of the socket */
 
-/* Queues one call; `params` is taken over (NULL: there was no memory for them). flags: enum link_flags.
- * method without a dot: of org.workpool. */
+/* Queues one call; `params` is taken over (NULL: there was no memory for them). flags: enum workpool_flags.
+ * method without a dot: of org.workpool. If too much is queued it waits until the daemon has read some. */
 int link_put(struct link *link, const char *method, json_t *params, unsigned flags) MUST_CHECK;
+/* The same with an object as text. */
+int link_put_text(
+	struct link *link, const char *method, const char *params, unsigned flags) MUST_CHECK;
 /* Writes and reads what can be written and read, waits until something can be or until `until_us`. input_fd: a
  * descriptor that is only looked at (-1: none); ret_input: it can be read. All links are open. 0 or -errno. */
 int link_turn(struct link *const links[], size_t n, int input_fd, uint64_t until_us,

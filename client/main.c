@@ -16,7 +16,7 @@ static int run_verb(struct ctl *ctl)
 	if (code)
 		return code;
 	if (opts->is_verbose)
-		(void)fault_say(0, "socket %s", ctl->link.path);
+		(void)fault_say(0, "socket %s", link_path(&ctl->link));
 	code = ctl->verb->run(ctl);
 	link_done(&ctl->link);
 	return code;

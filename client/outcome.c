@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "client/fault.h"
-#include "wire/json.h"
+#include "client/json.h"
 
 static const struct print_column result_columns[] = {
 	{"id", "id", PRINT_TEXT},

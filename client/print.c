@@ -14,8 +14,8 @@
 
 #include "client/cell.h"
 #include "client/fault.h"
+#include "client/json.h"
 #include "client/text.h"
-#include "wire/json.h"
 
 #define COLUMN_GAP 2
 #define TITLE_MAX  32

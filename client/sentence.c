@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "wire/json.h"
+#include "client/json.h"
 
 /* The next {word} of a pattern: what is before it, the word, what is behind. */
 struct gap {

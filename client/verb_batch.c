@@ -20,9 +20,9 @@
 #include "base/fd.h"
 #include "client/fault.h"
 #include "client/input.h"
+#include "client/json.h"
 #include "client/verb.h"
 #include "client/wait.h"
-#include "wire/json.h"
 
 #define WINDOW      256
 #define READ_SIZE   ((size_t)64 * 1024)
@@ -109,7 +109,10 @@ static int add_line(struct batch *batch, struct view line)
 		return add_error(batch, why);
 	if (!json_is_object(params))
 		return add_error(batch, "not an object");
-	int code = link_put(&batch->ctl->link, "Post", take(params), 0);
+	auto_free char *text = mem_dup(line.data, line.len);
+	if (!text)
+		return fault_no_memory();
+	int code = link_put_text(&batch->ctl->link, "Post", text, 0);
 	if (code)
 		return code;
 	batch->slots[batch->tail++ % WINDOW].error = NULL;

@@ -14,10 +14,10 @@
 #include "client/bench.h"
 #include "client/fault.h"
 #include "client/input.h"
+#include "client/json.h"
 #include "client/text.h"
 #include "client/verb.h"
 #include "client/wait.h"
-#include "wire/json.h"
 
 #define SIZES_MAX      16
 #define SIZES_DEFAULT  "100,64,24,8"

@@ -4,8 +4,8 @@
 #include <stdio.h>
 
 #include "client/fault.h"
+#include "client/json.h"
 #include "client/verb.h"
-#include "wire/json.h"
 
 static const struct print_column change_columns[] = {
 	{"section", "section", PRINT_TEXT},

@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "client/fault.h"
+#include "client/json.h"
 #include "client/sentence.h"
 #include "client/text.h"
 #include "client/verb.h"
 #include "client/wait.h"
-#include "wire/json.h"
 
 /* Programs get every field at a place of its own; people what there is, in words. */
 static const struct print_column columns[] = {
@@ -88,7 +88,7 @@ static int put_events(struct ctl *ctl)
 		params = NULL;
 	}
 	json_decref(kinds);
-	return link_put(&ctl->link, "Events", params, LINK_MORE);
+	return link_put(&ctl->link, "Events", params, WORKPOOL_MORE);
 }
 
 /* All words of `event` that are there, as its field "what". */

@@ -7,10 +7,10 @@
 
 #include "base/clock.h"
 #include "client/fault.h"
+#include "client/json.h"
 #include "client/sentence.h"
 #include "client/text.h"
 #include "client/verb.h"
-#include "wire/json.h"
 
 static const struct print_column columns[] = {
 	{"id", "id", PRINT_TEXT},

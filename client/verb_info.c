@@ -8,9 +8,9 @@
 #include "base/clock.h"
 #include "client/fault.h"
 #include "client/input.h"
+#include "client/json.h"
 #include "client/verb.h"
 #include "client/wait.h"
-#include "wire/json.h"
 
 #define PINGS 9 /* odd: the median is one of them */
 
@@ -184,7 +184,7 @@ int verb_call(struct ctl *ctl)
 {
 	const struct opts *opts = &ctl->opts;
 	auto_json json_t *params = ctl->n_names < 2 ? json_object() : NULL;
-	unsigned flags = (opts->more ? LINK_MORE : 0) | (opts->oneway ? LINK_ONEWAY : 0);
+	unsigned flags = (opts->more ? WORKPOOL_MORE : 0) | (opts->oneway ? WORKPOOL_ONEWAY : 0);
 	bool continues = true;
 
 	if (opts->more && opts->oneway)

@@ -7,9 +7,9 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "client/fault.h"
+#include "client/json.h"
 #include "client/verb.h"
 #include "client/wait.h"
-#include "wire/json.h"
 
 #define SETTLE_INTERVAL_MS 100
 
@@ -67,7 +67,7 @@ static int wait_settled(struct ctl *ctl)
 
 	int code = link_put(&ctl->link, "Stats",
 		json_pack("{s:s, s:i}", "pool", ctl->names[0], "interval_ms", SETTLE_INTERVAL_MS),
-		LINK_MORE);
+		WORKPOOL_MORE);
 	while (code == 0 && !is_settled) {
 		auto_reply struct link_reply reply = {0};
 		code = link_expect(&ctl->link, link_answer_until(&ctl->link), &reply);
@@ -202,7 +202,7 @@ static int drain_one(
 	bool continues = true;
 	int code = link_put(&ctl->link, "Drain",
 		json_pack("{s:s*, s:o*}", "pool", pool, "timeout_ms", left_ms(ctl, until_us)),
-		LINK_MORE);
+		WORKPOOL_MORE);
 
 	while (code == 0 && continues) {
 		auto_reply struct link_reply reply = {0};

@@ -8,10 +8,10 @@
 #include "client/fault.h"
 #include "client/follow.h"
 #include "client/input.h"
+#include "client/json.h"
 #include "client/outcome.h"
 #include "client/verb.h"
 #include "client/wait.h"
-#include "wire/json.h"
 
 #define ROOM_USUAL_US (30 * US_PER_SEC) /* wait_max of a pool that does not say it */
 

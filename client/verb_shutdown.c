@@ -24,7 +24,8 @@ static int ask(struct ctl *ctl)
 	if (opts->stop_us != OPT_NOT_GIVEN)
 		timeout_ms = json_integer((json_int_t)(opts->stop_us / US_PER_MS));
 	return link_put(&ctl->link, "Shutdown",
-		json_pack("{s:s*, s:o*}", "mode", opts->mode, "timeout_ms", timeout_ms), LINK_MORE);
+		json_pack("{s:s*, s:o*}", "mode", opts->mode, "timeout_ms", timeout_ms),
+		WORKPOOL_MORE);
 }
 
 int verb_shutdown(struct ctl *ctl)

@@ -5,11 +5,11 @@
 
 #include "base/clock.h"
 #include "client/fault.h"
+#include "client/json.h"
 #include "client/sentence.h"
 #include "client/text.h"
 #include "client/verb.h"
 #include "client/wait.h"
-#include "wire/json.h"
 
 #define SUSPECTS_MAX 1000 /* tasks in one reply of List */
 
@@ -249,7 +249,7 @@ static int show_status(struct ctl *ctl, const json_t *params, const json_t *pool
 	struct print_table table = PRINT_TABLE(status_columns);
 	auto_json json_t *shown = json_copy(json_object_get(params, "daemon"));
 
-	if (!shown || json_object_set_new(shown, "socket", json_string(ctl->link.path)) < 0)
+	if (!shown || json_object_set_new(shown, "socket", json_string(link_path(&ctl->link))) < 0)
 		return fault_no_memory();
 	int code = set_states(pools);
 	if (code == 0)
@@ -432,7 +432,7 @@ static int watch(struct ctl *ctl)
 	if (ctl->n_names > 1)
 		return fault_say(CODE_USAGE, "stats: --watch takes one pool, or all");
 	int code = link_put(&ctl->link, "Stats",
-		json_pack("{s:s*, s:I}", "pool", name, "interval_ms", ms), LINK_MORE);
+		json_pack("{s:s*, s:I}", "pool", name, "interval_ms", ms), WORKPOOL_MORE);
 	while (code == 0 && continues) {
 		auto_reply struct link_reply reply = {0};
 		uint64_t until_us = wait_deadline(us);

@@ -6,10 +6,10 @@
 
 #include "base/clock.h"
 #include "client/fault.h"
+#include "client/json.h"
 #include "client/outcome.h"
 #include "client/verb.h"
 #include "client/wait.h"
-#include "wire/json.h"
 
 #define LIST_DEFAULT 100
 #define PAGE_MAX     1000 /* tasks in one reply of List, ids in one Wait */
@@ -195,7 +195,7 @@ static int put_wait(struct ctl *ctl, const struct page *page, uint64_t until_us)
 	return link_put(&ctl->link, "Wait",
 		json_pack(
 			"{s:O*, s:O*, s:o*}", "ids", ids, "names", names, "timeout_ms", timeout_ms),
-		LINK_MORE);
+		WORKPOOL_MORE);
 }
 
 /* A line for each task as it ends. */

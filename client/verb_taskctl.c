@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "client/fault.h"
+#include "client/json.h"
 #include "client/verb.h"
-#include "wire/json.h"
 
 #define PAGE_MAX 1000 /* ids in one call, tasks in one reply of List */
 

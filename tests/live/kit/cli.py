@@ -175,8 +175,8 @@ def on_terminal(socket_path, *args, code=0, env=None):
 
 
 class Fake:
-    """A daemon that is played: answer(call) gives the bytes that each call is answered with; None: no answer, b"": the
-    connection is closed."""
+    """A daemon that is played, for clients that send lines: answer(call) gives the bytes that each call is answered with, a NUL
+    standing for the terminator; None: no answer, b"": the connection is closed."""
 
     def __init__(self, answer):
         self.dir = tempfile.mkdtemp(prefix="wp-")
@@ -221,14 +221,14 @@ class Fake:
         """What came over one connection; False: it is over."""
         try:
             data = sock.recv(65536)
-            *messages, connections[sock] = (connections[sock] + data).split(b"\0")
+            *messages, connections[sock] = (connections[sock] + data).split(b"\n")
             for message in messages:
                 self.calls.append(json.loads(message))
                 answer = self.answer(self.calls[-1])
                 if answer == b"":
                     return False
                 if answer is not None:
-                    sock.sendall(answer)
+                    sock.sendall(answer.replace(b"\0", b"\n"))
             return bool(data)
         except OSError:
             return False
