@@ -47,6 +47,8 @@ void api_close(struct daemon *daemon)
 	for (size_t i = 0; i < daemon->settings->n_handlers; i++)
 		hdef_done(&api->hdefs[i]);
 	free(api->hdefs);
+	free(api->sandbox.on);
+	free(api->sandbox.off);
 	free(api);
 	daemon->api = NULL;
 }
