@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "client/fault.h"
 #include "client/json.h"
+#include "client/sandbox.h"
 #include "client/sentence.h"
 #include "client/text.h"
 #include "client/verb.h"
@@ -30,6 +31,8 @@ static const struct print_column daemon_columns[] = {
 	{"unknown_tasks", "store.unknown_tasks", PRINT_NUMBER},
 	{"oldest_task", "store.oldest.id", PRINT_TEXT},
 	{"oldest_age", "store.oldest.age_ms", PRINT_MS},
+	{"sandbox", "sandbox.text", PRINT_TEXT},
+	{"not_available", "sandbox.lacks", PRINT_TEXT},
 	{"role", "role", PRINT_TEXT},
 	{"uid", "uid", PRINT_NUMBER},
 	{"active", "active", PRINT_NUMBER},
@@ -251,7 +254,9 @@ static int show_status(struct ctl *ctl, const json_t *params, const json_t *pool
 
 	if (!shown || json_object_set_new(shown, "socket", json_string(link_path(&ctl->link))) < 0)
 		return fault_no_memory();
-	int code = set_states(pools);
+	int code = sandbox_set_text(shown);
+	if (code == 0)
+		code = set_states(pools);
 	if (code == 0)
 		code = print_fields(&ctl->print, daemon_columns, ARRAY_SIZE(daemon_columns), shown);
 	if (code == 0 && ctl->print.is_terminal)

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sysexits.h>
 
 #include "base/cell.h"
@@ -120,6 +121,8 @@ int main(int argc, char **argv)
 	char why[CONFIG_WHY_SIZE + STORE_WHY_SIZE];
 	int r = parse_options(argc, argv, &options);
 
+	/* Before the first secret: programs of tasks may be of the same user, and memory is not for them to see. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
 	if (r >= 0)
 		return r;
 	if (config_load(options.config, &settings, why) < 0) {

@@ -49,6 +49,8 @@ void api_close(struct daemon *daemon)
 		hdef_done(&api->hdefs[i]);
 	free(api->hdefs);
 	scan_done(&api->scan);
+	free(api->sandbox.on);
+	free(api->sandbox.off);
 	free(api);
 	daemon->api = NULL;
 }

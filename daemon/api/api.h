@@ -4,6 +4,9 @@
 #ifndef WORKPOOL_API_API_H
 #define WORKPOOL_API_API_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/mem.h"
 #include "net/conn.h"
 #include "wire/scan.h"
@@ -11,11 +14,19 @@
 struct daemon;
 struct hdef;
 
+/* What the kernel keeps programs of tasks in, as a host has told: see HOSTMSG_SANDBOX. */
+struct sandbox_news {
+	bool is_known;
+	uint32_t landlock;
+	char *on, *off; /* own */
+};
+
 struct api {
 	TAILQ_HEAD(, follow) follows; /* owns: tasklog's */
 	struct hdef *hdefs;           /* owns: one for each settings->handlers */
-	struct call_list dead;        /* freed by the turn's sweep */
 	struct scan scan;             /* of the call that is being read */
+	struct sandbox_news sandbox;
+	struct call_list dead; /* freed by the turn's sweep */
 };
 
 int api_open(struct daemon *daemon) MUST_CHECK; /* -ENOMEM */

@@ -21,6 +21,7 @@
 struct offers {
 	size_t n;
 	struct hdef *last; /* NULL: no OFFER yet */
+	struct sandbox_news sandbox;
 	struct hdef all[];
 };
 
@@ -40,8 +41,12 @@ void hdef_forget(struct hostlink *link)
 {
 	struct offers *offers = link->offers;
 
-	for (size_t i = 0; offers != NULL && i < offers->n; i++)
+	if (offers == NULL)
+		return;
+	for (size_t i = 0; i < offers->n; i++)
 		hdef_done(&offers->all[i]);
+	free(offers->sandbox.on);
+	free(offers->sandbox.off);
 	free(offers);
 	link->offers = NULL;
 }
@@ -66,6 +71,21 @@ static int take_hello(struct hostlink *link, const struct hostmsg *msg)
 	offers->n = n;
 	link->offers = offers;
 	return 0;
+}
+
+static int take_sandbox(struct hostlink *link, const struct hostmsg *msg)
+{
+	struct offers *offers = link->offers;
+	struct view on = msg->sandbox.on, off = msg->sandbox.off;
+
+	if (offers == NULL || offers->sandbox.is_known || !is_fit(on, TEXT_MAX) ||
+		!is_fit(off, TEXT_MAX))
+		return -EPROTO;
+	offers->sandbox = (struct sandbox_news){.is_known = true,
+		.landlock = msg->sandbox.landlock,
+		.on = mem_dup(on.data, on.len),
+		.off = mem_dup(off.data, off.len)};
+	return offers->sandbox.on != NULL && offers->sandbox.off != NULL ? 0 : -ENOMEM;
 }
 
 /* The handler's index in the settings, or -ENOENT. */
@@ -137,6 +157,10 @@ static int take_ready(struct hostlink *link, const struct hostmsg *msg)
 		api->hdefs[i] = offers->all[i];
 		offers->all[i] = (struct hdef){0};
 	}
+	if (!api->sandbox.is_known) {
+		api->sandbox = offers->sandbox;
+		offers->sandbox = (struct sandbox_news){0};
+	}
 	hdef_forget(link);
 	return 0;
 }
@@ -162,6 +186,7 @@ static const struct {
 	int (*accept)(struct hostlink *, const struct hostmsg *);
 } takers[] = {
 	{HOSTMSG_HELLO, take_hello},
+	{HOSTMSG_SANDBOX, take_sandbox},
 	{HOSTMSG_OFFER, take_offer},
 	{HOSTMSG_PARAM, take_param},
 	{HOSTMSG_READY, take_ready},

@@ -25,7 +25,7 @@ struct hdef {
 	size_t n_params;
 };
 
-/* HELLO, OFFER, PARAM, READY, REFUSED: the hook for linkmsg.c. -EPROTO, -ENOMEM: the host is given up. */
+/* HELLO, SANDBOX, OFFER, PARAM, READY, REFUSED: the hook for linkmsg.c. -EPROTO, -ENOMEM: the host is given up. */
 int hdef_on_hello(struct hostlink *link, const struct hostmsg *msg) MUST_CHECK;
 /* What a host said that did not get READY. */
 void hdef_forget(struct hostlink *link);

@@ -198,9 +198,39 @@ json_t *tojson_handler(const struct daemon *daemon, size_t handler)
 	return tojson_finish(object, failed);
 }
 
+/* "files, signals" */
+static json_t *sandbox_names(const char *text)
+{
+	json_t *names = json_array();
+
+	while (*text != '\0') {
+		size_t n = strcspn(text, ",");
+
+		if (json_array_append_new(names, json_stringn(text, n)) < 0) {
+			json_decref(names);
+			return NULL;
+		}
+		text += n;
+		text += strspn(text, ", ");
+	}
+	return names;
+}
+
+static json_t *tojson_sandbox(const struct sandbox_news *sandbox)
+{
+	json_t *object = json_object();
+	int failed = object == NULL;
+
+	tojson_put_int(object, "landlock", sandbox->landlock, &failed);
+	tojson_put(object, "on", sandbox_names(sandbox->on), &failed);
+	tojson_put(object, "off", sandbox_names(sandbox->off), &failed);
+	return tojson_finish(object, failed);
+}
+
 json_t *tojson_daemon(const struct call *call)
 {
 	const struct daemon *daemon = call->conn->daemon;
+	const struct api *api = daemon->api;
 	json_t *object = json_pack("{s:s, s:i, s:s, s:f, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"version", PACKAGE_VERSION, "pid", (int)getpid(), "state",
 		daemon->board->stop == STOP_RUNNING ? "running" : "stopping", "started_at",
@@ -217,5 +247,7 @@ json_t *tojson_daemon(const struct call *call)
 	if (object == NULL)
 		return NULL;
 	tojson_put(object, "store", tojson_store(daemon), &failed);
+	if (api->sandbox.is_known)
+		tojson_put(object, "sandbox", tojson_sandbox(&api->sandbox), &failed);
 	return tojson_finish(object, failed);
 }

@@ -44,7 +44,12 @@ const char tojson_types[] =
 	"type Daemon (\n  version: string,\n  pid: int,\n  state: string,\n  started_at: float,\n"
 	"  uptime_ms: int,\n  role: string,\n  uid: int,\n  connections: int,\n"
 	"  max_connections: int,\n  refused_connections: int,\n  active: int,\n"
-	"  max_active: int,\n  store: Store\n)\n\n"
+	"  max_active: int,\n  store: Store,\n  sandbox: ?Sandbox\n)\n\n"
+
+	"# What programs of tasks are kept from on this kernel, and what they cannot be kept from. "
+	"landlock: its ABI; 0: the kernel has\n"
+	"# none. Not there before a host is up.\n"
+	"type Sandbox (landlock: int, on: []string, off: []string)\n\n"
 
 	"# Where tasks are kept. All but type, oldest and error only if they are in a file. size: "
 	"bytes on disk, of which used are not\n"

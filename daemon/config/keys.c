@@ -31,6 +31,7 @@
 #define PATH(scope, field)        .type = CONFIG_PATH, AT(scope, field, char *)
 #define COMMAND(scope, field)     .type = CONFIG_COMMAND, AT(scope, field, char *)
 #define ENVIRONMENT(scope, field) .type = CONFIG_ENVIRONMENT, AT(scope, field, char *)
+#define PATHS(scope, field)       .type = CONFIG_PATHS, AT(scope, field, char *)
 
 #define LIVE   CONFIG_LIVE
 #define HOST   CONFIG_HOST
@@ -255,6 +256,15 @@ static const struct config_key rows[] = {
 		.max = 4095, .flags = HOST, .types = EXEC, .example = "/var/lib/thumbnails",
 		.text = "where the program starts; without it in a directory of "
 			"its own that goes with the task"},
+	{CONFIG_HANDLER, "sandbox", BOOL(handler, sandbox), .initial = "yes", .flags = HOST,
+		.types = EXEC,
+		.text = "keep the program from writing anywhere but to its directory and "
+			"write_paths, and from the daemon's files, signals and processes, as far "
+			"as the kernel can"},
+	{CONFIG_HANDLER, "write_paths", PATHS(handler, write_paths), .initial = "", .max = 4096,
+		.flags = HOST, .types = EXEC, .example = "/var/lib/thumbnails /dev/shm",
+		.text = "what else the program may write to in its sandbox, with all that is "
+			"below"},
 	{CONFIG_HANDLER, "umask", OCTAL(handler, umask), .initial = "077", .min = 0, .max = 0777,
 		.flags = HOST, .types = EXEC,
 		.text = "the permission bits that files of the program do not get"},

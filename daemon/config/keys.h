@@ -46,6 +46,7 @@ enum config_type {
 	CONFIG_PATH,        /* char *: absolute, at most max bytes */
 	CONFIG_COMMAND,     /* char *: words, the first one an absolute path */
 	CONFIG_ENVIRONMENT, /* char *: words NAME=value */
+	CONFIG_PATHS,       /* char *: words, each an absolute path */
 	CONFIG_TYPES
 };
 

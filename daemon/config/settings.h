@@ -117,6 +117,8 @@ struct settings_handler {
 	char *standard_input; /* args, none (the key is "stdin") */
 	char *environment;
 	char *working_directory;
+	bool sandbox;
+	char *write_paths; /* words, as in a command */
 	uint64_t umask;
 	uint64_t memory_max_bytes;
 	uint64_t cpu_time_us;

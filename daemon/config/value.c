@@ -98,8 +98,16 @@ static bool is_assignment(const char *word)
 	       strncmp(word, "WORKPOOL_", 9) != 0;
 }
 
-/* Words as for a shell. For a command the first must be an absolute path, for an environment each
- * an assignment. */
+/* The i-th of the words. */
+static bool is_fit_word(enum config_type type, size_t i, const char *word)
+{
+	if (type == CONFIG_ENVIRONMENT)
+		return is_assignment(word);
+	return word[0] == '/' || (type == CONFIG_COMMAND && i > 0);
+}
+
+/* Words as for a shell. For a command the first must be an absolute path, for paths each, for an environment each an
+ * assignment. */
 static int check_words(const struct config_key *key, const char *text)
 {
 	for (size_t i = 0;; i++) {
@@ -110,7 +118,7 @@ static int check_words(const struct config_key *key, const char *text)
 			return 0;
 		if (r < 0)
 			return r;
-		if (key->type == CONFIG_COMMAND ? i == 0 && word[0] != '/' : !is_assignment(word))
+		if (!is_fit_word(key->type, i, word))
 			return -EINVAL;
 	}
 }
@@ -153,6 +161,7 @@ static int check_string(const struct config_key *key, const char *text)
 		return text[0] == '/' ? 0 : -EINVAL;
 	case CONFIG_COMMAND:
 	case CONFIG_ENVIRONMENT:
+	case CONFIG_PATHS:
 		return check_words(key, text);
 	default:
 		return -EINVAL;
@@ -227,11 +236,6 @@ static int set_int(const struct config_key *key, int64_t *place, const char *tex
 	return 0;
 }
 
-static int set_bool(bool *place, const char *text)
-{
-	return str_to_bool(text, place) < 0 ? -EINVAL : 0;
-}
-
 static int set_enum(const struct config_key *key, int *place, const char *text)
 {
 	int number = value_word_number(key->words, text);
@@ -266,7 +270,7 @@ int value_set(const struct config_key *key, void *base, const char *text)
 
 	switch (key->type) {
 	case CONFIG_BOOL:
-		return set_bool(place, text);
+		return str_to_bool(text, place) < 0 ? -EINVAL : 0;
 	case CONFIG_INT:
 		return set_int(key, place, text);
 	case CONFIG_U64:
@@ -452,11 +456,19 @@ static int write_string_range(const struct config_key *key, struct buf *out)
 	return r;
 }
 
+/* What is said of a type whatever its row says. */
+static const char *const range_texts[CONFIG_TYPES] = {
+	[CONFIG_BOOL] = "yes or no",
+	[CONFIG_LIST] = "users and @groups, parted by commas or blanks",
+	[CONFIG_NAMES] = "names, parted by commas or blanks",
+	[CONFIG_COMMAND] = "an absolute path and arguments, all quotes closed",
+	[CONFIG_ENVIRONMENT] = "words NAME=value, none of them WORKPOOL_*, all quotes closed",
+	[CONFIG_PATHS] = "absolute paths, parted by blanks, all quotes closed",
+};
+
 int value_write_range(const struct config_key *key, struct buf *out)
 {
 	switch (key->type) {
-	case CONFIG_BOOL:
-		return buf_printf(out, "yes or no");
 	case CONFIG_INT:
 	case CONFIG_U64:
 		return write_number_range(key, "a number", out);
@@ -481,19 +493,9 @@ int value_write_range(const struct config_key *key, struct buf *out)
 		return buf_printf(out, "a URI that begins with ") < 0
 			       ? -ENOMEM
 			       : write_words_range(key->words, out);
-	case CONFIG_LIST:
-		return buf_printf(out, "users and @groups, parted by commas or blanks");
-	case CONFIG_NAMES:
-		return buf_printf(out, "names, parted by commas or blanks");
 	case CONFIG_PATH:
 		return buf_printf(out, "an absolute path of at most %" PRId64 " bytes", key->max);
-	case CONFIG_COMMAND:
-		return buf_printf(out, "an absolute path and arguments, all quotes closed");
-	case CONFIG_ENVIRONMENT:
-		return buf_printf(
-			out, "words NAME=value, none of them WORKPOOL_*, all quotes closed");
-	case CONFIG_TYPES:
-		break;
+	default:
+		return buf_printf(out, "%s", range_texts[key->type]);
 	}
-	return -EINVAL;
 }

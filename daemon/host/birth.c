@@ -1,13 +1,12 @@
 /*
  * birth: see birth.h. Called by reaper.c. Between vfork and execve only system calls and the stack: memory is the
- * parent's. A failure is told through a close-on-exec pipe, so that success is its end of file.
+ * parent's. That also tells a failure: the parent stands still until execve(2) or the end, and then finds it written.
  * What the program gets: descriptors 0 to 2, an own session and process group, no new privileges, no core, its limits,
- * default signals, an end with its parent.
+ * default signals, an end with its parent; in a sandbox, less than that (confine.c, sandbox.c).
  */
 #include "host/birth.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -16,13 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/fd.h"
-
-/* The pipe's end in the new process: behind 0 to 2, so that all others are closed in one go. */
-#define TOLD_FD 3
+#include "host/landlock.h"
 
 struct failure {
-	enum spawn_step step;
+	enum spawn_step step; /* STEP_REQUEST: none */
 	int error;
 };
 
@@ -32,6 +28,43 @@ static const int limit_kinds[SPAWN_LIMITS] = {
 	[SPAWN_FILE_SIZE] = RLIMIT_FSIZE,
 	[SPAWN_OPEN_FILES] = RLIMIT_NOFILE,
 };
+
+/* As the kernel takes it. The C library's signal(3) does not touch the two signals that it keeps for itself, and its
+ * posix_spawn(3), of whoever started the daemon too, leaves these ignored. */
+struct kernel_action {
+	void (*handler)(int);
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+
+/* What execve(2) would hand on to a program: signals that this process ignores. */
+static int ignored[NSIG];
+static size_t n_ignored;
+
+void birth_init(void)
+{
+	n_ignored = 0;
+	for (int i = 1; i < NSIG; i++) {
+		struct kernel_action action = {.handler = SIG_DFL};
+
+		if (syscall(SYS_rt_sigaction, i, NULL, &action, sizeof(action.mask)) == 0 &&
+			action.handler == SIG_IGN)
+			ignored[n_ignored++] = i;
+	}
+}
+
+static void reset_signals(void)
+{
+	const struct kernel_action by_default = {.handler = SIG_DFL};
+	sigset_t none;
+
+	for (size_t i = 0; i < n_ignored; i++)
+		(void)syscall(
+			SYS_rt_sigaction, ignored[i], &by_default, NULL, sizeof(by_default.mask));
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
 
 static int set_limits(const uint64_t limits[SPAWN_LIMITS])
 {
@@ -47,103 +80,78 @@ static int set_limits(const uint64_t limits[SPAWN_LIMITS])
 	return 0;
 }
 
-static int set_descriptors(const int fds[SPAWN_FDS], int told_fd)
+/* None of `fds` is 0, 1 or 2 (birth.h), so none is overwritten. */
+static int set_descriptors(const int fds[SPAWN_FDS])
 {
-	/* All of these are above TOLD_FD or are it; none of them is 0, 1 or 2 (birth.h). */
-	for (int i = 0; i < SPAWN_FDS; i++) {
+	for (int i = 0; i < SPAWN_STDIO; i++) {
 		if (dup2(fds[i], i) < 0)
 			return -1;
 	}
-	return told_fd == TOLD_FD || dup3(told_fd, TOLD_FD, O_CLOEXEC) >= 0 ? 0 : -1;
+	return 0;
 }
 
-/*
- * All handlers and the mask as exec(2) after a login would find them. By the system call: signal(3) does not touch the two
- * signals that glibc keeps for itself, and posix_spawn(3), of whoever started the daemon too, leaves these ignored.
- */
-static void reset_signals(void)
+/* All but 0 to 2 and the ruleset, which execve(2) closes. */
+static int close_others(int rules_fd)
 {
-	const struct {
-		void (*handler)(int);
-		unsigned long flags;
-		void (*restorer)(void);
-		uint64_t mask;
-	} by_default = {.handler = SIG_DFL};
-	sigset_t none;
+	unsigned from = SPAWN_STDIO;
 
-	for (int i = 1; i < NSIG; i++)
-		(void)syscall(SYS_rt_sigaction, i, &by_default, NULL,
-			sizeof(by_default.mask)); /* KILL and STOP refuse, as they may */
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (rules_fd > SPAWN_STDIO && close_range(from, (unsigned)rules_fd - 1, 0) < 0)
+		return -1;
+	if (rules_fd >= SPAWN_STDIO)
+		from = (unsigned)rules_fd + 1;
+	return close_range(from, ~0U, 0);
 }
 
 /* The steps in order; returns the one that failed, with errno. */
-static enum spawn_step become(const struct spawn_head *head, char *const *argv, char *const *env,
-	const char *directory, const int fds[SPAWN_FDS], int told_fd, pid_t parent)
+static enum spawn_step become(const struct birth *birth, pid_t parent)
 {
+	const struct spawn_head *head = birth->head;
+	int rules_fd = birth->fds[SPAWN_RULES];
+
 	if (setsid() < 0)
 		return STEP_SETSID;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return STEP_PRCTL;
 	if (getppid() != parent)
 		_exit(1); /* it died before prctl(2) was there to see it */
-	if (set_descriptors(fds, told_fd) < 0)
+	if (set_descriptors(birth->fds) < 0)
 		return STEP_DUP2;
-	if (close_range(TOLD_FD + 1, ~0U, 0) < 0)
+	if (close_others(rules_fd) < 0)
 		return STEP_CLOSE;
 	if (head->nice != 0 && setpriority(PRIO_PROCESS, 0, head->nice) < 0)
 		return STEP_NICE;
 	(void)umask((mode_t)(head->umask & 0777));
-	if (chdir(*directory ? directory : "/") < 0)
+	if (chdir(*birth->directory ? birth->directory : "/") < 0)
 		return STEP_CHDIR;
 	/* Late: with little memory or few descriptors even these steps could fail. */
 	if (set_limits(head->limits) < 0)
 		return STEP_SETRLIMIT;
+	if (head->is_confined && confine_capabilities(birth->confine) < 0)
+		return STEP_CAPABILITIES;
+	if (rules_fd >= 0 && landlock_restrict(rules_fd) < 0)
+		return STEP_LANDLOCK;
 	reset_signals();
-	(void)execve(argv[0], argv, env);
+	if (head->is_confined && confine_calls(birth->confine) < 0)
+		return STEP_SECCOMP;
+	(void)execve(birth->argv[0], birth->argv, birth->env);
 	return STEP_EXECVE;
 }
 
-static pid_t start(const struct spawn_head *head, char *const *argv, char *const *env,
-	const char *directory, const int fds[SPAWN_FDS], int told_fd)
+int birth_start(const struct birth *birth, pid_t *ret_pid, enum spawn_step *ret_step)
 {
+	volatile struct failure failure = {STEP_REQUEST, 0};
 	pid_t parent = getpid();
 	pid_t pid = vfork();
 
 	if (pid == 0) {
-		struct failure failure;
-
-		failure.step = become(head, argv, env, directory, fds, told_fd, parent);
+		failure.step = become(birth, parent);
 		failure.error = errno;
-		/* Until STEP_DUP2 is done TOLD_FD may be somebody else's. If this cannot be told, the parent sees a
-		 * program that ended with 127. */
-		(void)!write(
-			failure.step > STEP_DUP2 ? TOLD_FD : told_fd, &failure, sizeof(failure));
 		_exit(127);
 	}
-	return pid;
-}
-
-int birth_start(const struct spawn_head *head, char *const *argv, char *const *env,
-	const char *directory, const int fds[SPAWN_FDS], pid_t *ret_pid, enum spawn_step *ret_step)
-{
-	struct failure failure;
-	int ends[2];
-
 	*ret_step = STEP_VFORK;
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return -errno;
-	auto_fd int told = ends[0], tells = ends[1];
-	pid_t pid = start(head, argv, env, directory, fds, tells);
 	if (pid < 0)
 		return -errno;
-	tells = fd_close(tells);
-	ssize_t n;
-	do
-		n = read(told, &failure, sizeof(failure));
-	while (n < 0 && errno == EINTR);
-	if (n != (ssize_t)sizeof(failure)) {
+	if (failure.step == STEP_REQUEST) {
 		*ret_pid = pid;
 		return 0;
 	}

@@ -17,8 +17,8 @@
 
 #define UMASK_MAX 0777
 #define NICE_MAX  20
-#define PATH_LINE "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define LANG_LINE "LANG=C.UTF-8"
+#define PATH      "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define LANG      "C.UTF-8"
 
 #define FIELD(f) offsetof(struct exec_config, f)
 
@@ -33,10 +33,12 @@ const struct setting exec_config_settings[EXEC_CONFIG_SETTINGS] = {
 	{"file_size_max", SETTING_U64, FIELD(file_size_max_bytes), 0},
 	{"open_files_max", SETTING_U64, FIELD(open_files_max), 0},
 	{"nice", SETTING_I64, FIELD(nice), NICE_MAX},
+	{"sandbox", SETTING_BOOL, FIELD(sandbox), 0},
+	{"write_paths", SETTING_TEXT, FIELD(write_paths), 0},
 };
 
 /* What the program makes is its own user's business, unless the configuration says more. */
-const struct exec_config exec_config_defaults = {.umask = 077};
+const struct exec_config exec_config_defaults = {.umask = 077, .sandbox = true};
 
 void exec_config_free_words(struct words *words)
 {
@@ -93,12 +95,34 @@ static int refuse(char *ret_why, const char *why)
 	return -EINVAL;
 }
 
+/* The directory that is configured, and write_paths. */
+static int make_policy(struct offer *offer, char ret_why[SETTING_WHY_SIZE])
+{
+	struct exec_config *config = offer->config;
+	struct words writable = {NULL, 0};
+
+	int r = split(config->write_paths, &writable);
+	/* Who starts in / has nothing of its own there. */
+	if (r == 0 && !config->needs_scratch && strcmp(config->directory, "/") != 0)
+		r = add_word(&writable, strdup(config->directory));
+	for (size_t i = 0; r == 0 && i < writable.n; i++) {
+		if (writable.at[i][0] != '/')
+			r = refuse(ret_why, "write_paths: needs absolute paths");
+	}
+	if (r == 0)
+		r = sandbox_policy_new(offer->registry->sandbox, writable.at, writable.n,
+			config->argv.at[0], &config->policy, ret_why);
+	exec_config_free_words(&writable);
+	return r;
+}
+
 int exec_config_start(struct offer *offer, char ret_why[SETTING_WHY_SIZE])
 {
 	struct exec_config *config = offer->config;
 	const char *input = config->standard_input ? config->standard_input : "args";
 
 	config->gets_args = strcmp(input, "args") == 0;
+	config->needs_scratch = !config->directory || *config->directory == '\0';
 	int r = split(config->command, &config->argv);
 	if (r == 0)
 		r = split(config->environment, &config->env);
@@ -112,22 +136,19 @@ int exec_config_start(struct offer *offer, char ret_why[SETTING_WHY_SIZE])
 		if (!strchr(config->env.at[i], '=') || config->env.at[i][0] == '=')
 			r = refuse(ret_why, "environment: NAME=value words");
 	}
-	if (r < 0) {
-		exec_config_stop(offer);
-		return r;
-	}
-	if (!config->directory || *config->directory == '\0') {
-		config->needs_scratch = true;
+	if (r == 0 && config->sandbox)
+		r = make_policy(offer, ret_why);
+	if (r == 0 && config->needs_scratch) {
 		r = spawner_make_home(offer->registry->spawner);
-		if (r < 0) {
-			exec_config_stop(offer);
+		if (r < 0)
 			(void)snprintf(ret_why, SETTING_WHY_SIZE, "no directory for its tasks: %s",
 				strerror(-r));
-			return r;
-		}
 	}
-	offer->registry->needs_spawner = true;
-	return 0;
+	if (r < 0)
+		exec_config_stop(offer);
+	else
+		offer->registry->needs_spawner = true;
+	return r;
 }
 
 void exec_config_stop(struct offer *offer)
@@ -136,6 +157,7 @@ void exec_config_stop(struct offer *offer)
 
 	exec_config_free_words(&config->argv);
 	exec_config_free_words(&config->env);
+	sandbox_policy_free(take(config->policy));
 }
 
 /* The monotonic deadline on the calendar, as it is now. */
@@ -147,8 +169,20 @@ static int add_deadline(struct words *env, uint64_t deadline_us)
 		wall_us % US_PER_SEC);
 }
 
+static bool is_configured(const struct exec_config *config, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < config->env.n; i++) {
+		if (strncmp(config->env.at[i], name, len) == 0 && config->env.at[i][len] == '=')
+			return true;
+	}
+	return false;
+}
+
 /* The task's id and its attempt come first: reaper.c tells by them whose descendant a process is. */
-static int make_env(const struct exec_config *config, const struct work *task, struct words *env)
+static int make_env(const struct exec_config *config, const struct work *task,
+	const char *directory, struct words *env)
 {
 	int r = add_printf(env, "WORKPOOL_TASK_ID=%" PRIu64, task_id(task));
 
@@ -158,15 +192,10 @@ static int make_env(const struct exec_config *config, const struct work *task, s
 		r = add_printf(env, "WORKPOOL_WORKER=%" PRIu32, task_worker(task));
 	if (r == 0 && task_deadline_us(task) > 0)
 		r = add_deadline(env, task_deadline_us(task));
-	static const char *const lines[] = {PATH_LINE, LANG_LINE};
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(lines); i++) {
-		size_t name = strcspn(lines[i], "=") + 1;
-		bool is_configured = false;
-
-		for (size_t k = 0; k < config->env.n; k++)
-			is_configured |= strncmp(config->env.at[k], lines[i], name) == 0;
-		if (!is_configured)
-			r = add_printf(env, "%s", lines[i]);
+	const char *const pairs[][2] = {{"PATH", PATH}, {"LANG", LANG}, {"TMPDIR", directory}};
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(pairs); i++) {
+		if (!is_configured(config, pairs[i][0]) && strcmp(pairs[i][1], "/") != 0)
+			r = add_printf(env, "%s=%s", pairs[i][0], pairs[i][1]);
 	}
 	for (size_t i = 0; r == 0 && i < config->env.n; i++)
 		r = add_printf(env, "%s", config->env.at[i]);
@@ -178,8 +207,9 @@ int exec_config_order(const struct exec_config *config, const struct work *task,
 {
 	struct words env = {NULL, 0};
 	uint64_t cpu_seconds = (config->cpu_time_us + US_PER_SEC - 1) / US_PER_SEC;
+	const char *start_in = directory ? directory : config->directory;
 
-	int r = make_env(config, task, &env);
+	int r = make_env(config, task, start_in, &env);
 	if (r < 0) {
 		exec_config_free_words(&env);
 		return r;
@@ -188,9 +218,10 @@ int exec_config_order(const struct exec_config *config, const struct work *task,
 	*ret_order = (struct spawn_order){
 		.argv = (const char *const *)config->argv.at,
 		.env = (const char *const *)env.at,
-		.directory = directory ? directory : config->directory,
+		.directory = start_in,
 		.umask = (uint32_t)config->umask,
 		.nice = (int32_t)config->nice,
+		.is_confined = config->sandbox,
 		.limits = {[SPAWN_MEMORY] = config->memory_max_bytes,
 			[SPAWN_CPU_SECONDS] = cpu_seconds,
 			[SPAWN_FILE_SIZE] = config->file_size_max_bytes,

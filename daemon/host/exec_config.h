@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "host/handler.h"
+#include "host/sandbox.h"
 #include "host/spawnmsg.h"
 
 /* A list of words with a NULL at its end. */
@@ -27,14 +28,17 @@ struct exec_config {
 	uint64_t file_size_max_bytes;
 	uint64_t open_files_max;
 	int64_t nice;
+	bool sandbox;
+	char *write_paths;
 	/* Made of these. */
 	struct words argv;
 	struct words env; /* configured only */
 	bool gets_args;
-	bool needs_scratch; /* no directory is configured */
+	bool needs_scratch;            /* no directory is configured */
+	struct sandbox_policy *policy; /* owns; NULL: no sandbox */
 };
 
-#define EXEC_CONFIG_SETTINGS 10
+#define EXEC_CONFIG_SETTINGS 12
 extern const struct setting exec_config_settings[EXEC_CONFIG_SETTINGS];
 
 extern const struct exec_config exec_config_defaults;

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/wait.h>
@@ -31,12 +32,13 @@
 enum { ON_IN, ON_OUT, ON_ERR, ON_NEWS, ON_ALL };
 
 struct run {
-	struct work *task;       /* borrows */
-	struct spawner *spawner; /* borrows */
-	struct child child;      /* known to the spawner between start() and finish() */
-	int event_fd;            /* owns */
-	int in_fd;               /* owns: -1 when all is written, or nobody reads */
-	size_t written;          /* of the args and their newline */
+	struct work *task;         /* borrows */
+	struct spawner *spawner;   /* borrows */
+	struct child child;        /* known to the spawner between start() and finish() */
+	struct sandbox_pass *pass; /* owns; NULL: none is needed, or there is none */
+	int event_fd;              /* owns */
+	int in_fd;                 /* owns: -1 when all is written, or nobody reads */
+	size_t written;            /* of the args and their newline */
 	struct capture out, err;
 	struct stream streams[2]; /* of these two */
 	uint64_t kill_at_us;      /* 0: not asked to end */
@@ -188,7 +190,7 @@ static int make_pipe(bool to_child, int *ret_ours, int *ret_theirs)
 
 static void close_all(int fds[SPAWN_FDS])
 {
-	for (int i = 0; i < SPAWN_FDS; i++)
+	for (int i = 0; i < SPAWN_STDIO; i++)
 		fds[i] = fd_close(fds[i]);
 }
 
@@ -211,7 +213,7 @@ static int make_pipes(struct run *run, const struct exec_config *config, int ret
 static int start(struct run *run, const char *directory)
 {
 	const struct exec_config *config = task_offer(run->task)->config;
-	int fds[SPAWN_FDS] = {-1, -1, -1};
+	int fds[SPAWN_FDS] = {-1, -1, -1, [SPAWN_RULES] = sandbox_fd(run->pass)};
 	struct spawn_order order;
 	struct words env;
 
@@ -261,11 +263,27 @@ static void run_program(struct run *run, const char *directory, struct result *r
 	exec_report_set(&child, &run->out, &run->err, run->kill_at_us > 0, result);
 }
 
+/* Its directory, and its pass through the sandbox. */
+static int prepare(struct run *run, char **ret_scratch, char why[SETTING_WHY_SIZE])
+{
+	const struct exec_config *config = task_offer(run->task)->config;
+	int r = run->event_fd < 0 ? -errno : 0;
+
+	if (r == 0 && config->needs_scratch)
+		r = scratch_make(run->spawner->home, ret_scratch);
+	if (r < 0)
+		(void)snprintf(why, SETTING_WHY_SIZE, "%s", strerror(-r));
+	else if (config->policy)
+		r = sandbox_enter(config->policy, *ret_scratch, &run->pass, why);
+	return r;
+}
+
 static void exec_run(struct work *task, struct result *result)
 {
 	const struct offer *offer = task_offer(task);
 	const struct exec_config *config = offer->config;
 	auto_free char *scratch = NULL;
+	char why[SETTING_WHY_SIZE];
 	struct run run = {
 		.task = task,
 		.spawner = offer->registry->spawner,
@@ -278,15 +296,14 @@ static void exec_run(struct work *task, struct result *result)
 	stream_init(&run.streams[0], STREAM_OUT, &run.out);
 	stream_init(&run.streams[1], STREAM_ERR, &run.err);
 	run.child.event_fd = run.event_fd;
-	int r = run.event_fd < 0 ? -errno : 0;
-	if (r == 0 && config->needs_scratch)
-		r = scratch_make(run.spawner->home, &scratch);
-	if (r == 0)
+	if (prepare(&run, &scratch, why) == 0)
 		run_program(&run, scratch, result);
 	else
-		result_fail(result, "start", "the program cannot be started: %s", strerror(-r));
+		result_fail(result, "start", "the program cannot be started: %s", why);
 	finish(&run);
 	scratch_remove(scratch);
+	if (config->policy)
+		sandbox_leave(config->policy, run.pass);
 }
 
 const struct handler handler_exec = {

@@ -126,9 +126,11 @@ static int start(struct registry *registry, struct offer *offer, char *ret_why)
 	return 0;
 }
 
-int handler_init(struct registry *registry, uint64_t max_output_bytes, struct spawner *spawner)
+int handler_init(struct registry *registry, uint64_t max_output_bytes, struct spawner *spawner,
+	struct sandbox *sandbox)
 {
-	*registry = (struct registry){.max_output_bytes = max_output_bytes, .spawner = spawner};
+	*registry = (struct registry){
+		.max_output_bytes = max_output_bytes, .spawner = spawner, .sandbox = sandbox};
 	TAILQ_INIT(&registry->offers);
 	TAILQ_INIT(&registry->mongos);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {

@@ -19,6 +19,7 @@
 struct mongo;
 struct offer;
 struct result;
+struct sandbox;
 struct spawner;
 struct work;
 
@@ -65,13 +66,14 @@ struct registry {
 	TAILQ_HEAD(, offer) offers;
 	uint64_t max_output_bytes; /* the daemon's bound for every handler */
 	struct spawner *spawner;   /* borrows: lives as long as the host */
+	struct sandbox *sandbox;   /* borrows: likewise */
 	bool needs_spawner;
 	struct mongo_list mongos; /* owns: what the offers of type mongodb share */
 };
 
 /* With the built-in handlers. -ENOMEM. */
-int handler_init(
-	struct registry *registry, uint64_t max_output_bytes, struct spawner *spawner) MUST_CHECK;
+int handler_init(struct registry *registry, uint64_t max_output_bytes, struct spawner *spawner,
+	struct sandbox *sandbox) MUST_CHECK;
 void handler_done(struct registry *registry);
 /* One HANDLER message. -EINVAL: ret_why is a sentence without secrets; -ENOMEM. */
 int handler_add(struct registry *registry, struct view name, struct view type, struct view settings,

@@ -6,6 +6,7 @@
 
 #include "host/handler.h"
 #include "host/link.h"
+#include "host/sandbox.h"
 #include "host/spawner.h"
 #include "host/work.h"
 
@@ -13,8 +14,10 @@ struct host {
 	struct link link;
 	struct registry registry;
 	struct spawner spawner;
+	struct sandbox sandbox;
 	struct work_pool workers;
-	uint32_t n_workers; /* as SETUP says */
+	uint32_t n_workers;  /* as SETUP says */
+	uint32_t n_handlers; /* that the daemon has told of */
 };
 
 /* Serves the daemon at the other end of `fd` until that ends; the process must have one thread. Does not return. */

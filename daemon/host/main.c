@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,6 +24,8 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "workpool-host: started by workpoold only\n");
 		return EXIT_USAGE;
 	}
+	/* What is in memory, descriptors and environment is for no process of the same user to see: programs of tasks are. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
 	(void)fcntl(LINK_FD, F_SETFD, FD_CLOEXEC);
 	/* Nothing else was promised; what came by mistake goes no further. */
 	(void)close_range(LINK_FD + 1, ~0U, 0);

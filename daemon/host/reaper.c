@@ -28,6 +28,8 @@
 #include "base/log.h"
 #include "base/tailq.h"
 #include "host/birth.h"
+#include "host/confine.h"
+#include "host/landlock.h"
 #include "host/scratch.h"
 #include "host/spawnmsg.h"
 
@@ -56,7 +58,8 @@ struct reaper {
 		unknown_since_us; /* at every look since then some orphan did not tell; 0: all do */
 	char *home;               /* owns: a directory to remove at the end; NULL: none */
 	TAILQ_HEAD(, kid) kids;   /* owns */
-	struct idmap by_id, by_pid; /* borrow */
+	struct idmap by_id, by_pid;    /* borrow */
+	const struct confine *confine; /* borrows: a constant */
 	char packet[SPAWNMSG_LIMIT];
 	char *words[SPAWNMSG_WORDS + 2];
 };
@@ -95,7 +98,7 @@ static int add_kid(struct reaper *reaper, struct kid *kid)
 }
 
 /* Marked by its environment, as it is told apart. NULL: no memory. */
-static struct kid *new_kid(uint64_t id, char **env)
+static struct kid *new_kid(uint64_t id, char *const *env)
 {
 	size_t len = 0;
 
@@ -111,20 +114,22 @@ static struct kid *new_kid(uint64_t id, char **env)
 	return kid;
 }
 
-static int start_kid(struct reaper *reaper, const struct spawn_head *head, char **argv, char **env,
-	const char *directory, const int fds[SPAWN_FDS], pid_t *ret_pid, enum spawn_step *ret_step)
+static int start_kid(
+	struct reaper *reaper, const struct birth *birth, pid_t *ret_pid, enum spawn_step *ret_step)
 {
+	const struct spawn_head *head = birth->head;
+
 	*ret_step = STEP_REQUEST;
-	if (fds[SPAWN_FDS - 1] < 0 || head->id == 0)
+	if (birth->fds[SPAWN_STDIO - 1] < 0 || head->id == 0)
 		return -EBADF;
 	if (idmap_find(&reaper->by_id, head->id))
 		return -EEXIST;
 	if (reaper->by_id.len >= REAPER_CHILDREN_MAX)
 		return -EAGAIN;
-	auto_free struct kid *kid = new_kid(head->id, env);
+	auto_free struct kid *kid = new_kid(head->id, birth->env);
 	if (!kid)
 		return -ENOMEM;
-	int r = birth_start(head, argv, env, directory, fds, &kid->pid, ret_step);
+	int r = birth_start(birth, &kid->pid, ret_step);
 	if (r < 0)
 		return r;
 	r = add_kid(reaper, kid);
@@ -168,7 +173,8 @@ static void take_message(struct reaper *reaper, size_t len, const int fds[SPAWN_
 			reaper->home = strdup(directory);
 		return;
 	}
-	int r = start_kid(reaper, &head, argv, env, directory, fds, &pid, &step);
+	const struct birth birth = {&head, argv, env, directory, fds, reaper->confine};
+	int r = start_kid(reaper, &birth, &pid, &step);
 	if (r < 0) {
 		answer_failed(reaper, head.id, step, -r);
 		return;
@@ -340,6 +346,8 @@ static int prepare(struct reaper *reaper)
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return -errno;
 	(void)prctl(PR_SET_NAME, "workpool-spawn");
+	reaper->confine = confine_new(landlock_abi());
+	birth_init();
 	(void)sigemptyset(&chld);
 	(void)sigaddset(&chld, SIGCHLD);
 	if (sigprocmask(SIG_SETMASK, &chld, NULL) < 0)

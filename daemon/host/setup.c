@@ -7,6 +7,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "host/scratch.h"
+
+#define FEATURES_BYTES 1024
 
 static int take_setup(struct host *host, struct hostmsg *msg)
 {
@@ -24,7 +27,18 @@ static int take_setup(struct host *host, struct hostmsg *msg)
 	if (msg->setup.workers == 0 || msg->setup.workers >= WORK_THREADS_MAX)
 		return -EPROTO;
 	host->n_workers = msg->setup.workers;
-	return handler_init(&host->registry, msg->setup.max_output, &host->spawner);
+	r = sandbox_init(&host->sandbox);
+	/* Of all hosts, not only of this one. */
+	if (r == 0)
+		r = sandbox_hide(&host->sandbox, view_of(scratch_parent()));
+	return r < 0 ? r
+		     : handler_init(&host->registry, msg->setup.max_output, &host->spawner,
+			       &host->sandbox);
+}
+
+static int take_private(struct host *host, const struct hostmsg *msg)
+{
+	return sandbox_hide(&host->sandbox, msg->private.path);
 }
 
 static int take_handler(struct host *host, const struct hostmsg *msg)
@@ -32,6 +46,7 @@ static int take_handler(struct host *host, const struct hostmsg *msg)
 	char why[SETTING_WHY_SIZE];
 	char name[LOG_QUOTE_MAX + 1];
 
+	host->n_handlers++;
 	int r = handler_add(
 		&host->registry, msg->handler.name, msg->handler.type, msg->handler.settings, why);
 	if (r == 0)
@@ -71,10 +86,34 @@ static int put_offer(struct link *link, const struct offer *offer)
 	return r;
 }
 
+static int put_sandbox(struct host *host)
+{
+	struct hostmsg msg = {.type = HOSTMSG_SANDBOX, .sandbox = {.landlock = host->sandbox.abi}};
+	struct buf on, off;
+
+	buf_init(&on, FEATURES_BYTES);
+	buf_init(&off, FEATURES_BYTES);
+	int r = sandbox_features(&host->sandbox, true, &on);
+	if (r == 0)
+		r = sandbox_features(&host->sandbox, false, &off);
+	msg.sandbox.on = buf_view(&on);
+	msg.sandbox.off = buf_view(&off);
+	if (r == 0)
+		r = link_put(&host->link, &msg);
+	buf_done(&on);
+	buf_done(&off);
+	return r;
+}
+
+/* What the daemon may say before GO. */
+static int (*const takers[HOSTMSG_TYPES])(struct host *, const struct hostmsg *) = {
+	[HOSTMSG_PRIVATE] = take_private,
+	[HOSTMSG_HANDLER] = take_handler,
+};
+
 int setup_take(struct host *host)
 {
 	struct hostmsg msg;
-	uint32_t handlers = 0;
 
 	int r = take_setup(host, &msg);
 	if (r < 0)
@@ -82,14 +121,15 @@ int setup_take(struct host *host)
 	struct hostmsg hello = {
 		.type = HOSTMSG_HELLO, .hello = {HOSTMSG_VERSION, (uint32_t)getpid()}};
 	r = link_put(&host->link, &hello);
-	while (r == 0 && (r = link_wait(&host->link, &msg)) == 0 && msg.type == HOSTMSG_HANDLER) {
-		handlers++;
-		r = take_handler(host, &msg);
-	}
+	while (r == 0 && (r = link_wait(&host->link, &msg)) == 0 && takers[msg.type])
+		r = takers[msg.type](host, &msg);
 	if (r < 0)
 		return r;
-	if (msg.type != HOSTMSG_GO || msg.go.handlers != handlers)
+	if (msg.type != HOSTMSG_GO || msg.go.handlers != host->n_handlers)
 		return -EPROTO;
+	r = put_sandbox(host);
+	if (r < 0)
+		return r;
 	const struct offer *offer;
 	TAILQ_FOREACH (offer, &host->registry.offers, link) {
 		r = put_offer(&host->link, offer);

@@ -1,8 +1,8 @@
 /*
  * setup: the conversation before the first task.
  *
- *   daemon -> host   SETUP, HANDLER …, GO
- *   host -> daemon   HELLO, OFFER (PARAM …) …, REFUSED …, READY
+ *   daemon -> host   SETUP, PRIVATE …, HANDLER …, GO
+ *   host -> daemon   HELLO, SANDBOX, OFFER (PARAM …) …, REFUSED …, READY
  */
 #ifndef WORKPOOL_HOST_SETUP_H
 #define WORKPOOL_HOST_SETUP_H

@@ -58,7 +58,7 @@ void spawner_close(struct spawner *spawner);
 /* KILLs the groups of all children: for a host whose spawner has gone. */
 void spawner_kill_all(struct spawner *spawner);
 
-/* fds: the child's 0, 1, 2; they stay the caller's. 0, or -errno and nothing was started. */
+/* fds: the child's 0, 1, 2, and SPAWN_RULES; they stay the caller's. 0, or -errno and nothing was started. */
 int spawner_start(struct spawner *spawner, struct child *child, const struct spawn_order *order,
 	const int fds[SPAWN_FDS]) MUST_CHECK;
 /* A copy of the child as it is now. */

@@ -20,6 +20,9 @@ static const char *const step_names[STEPS] = {
 	[STEP_SETRLIMIT] = "setrlimit",
 	[STEP_NICE] = "setpriority",
 	[STEP_CHDIR] = "chdir",
+	[STEP_CAPABILITIES] = "capset",
+	[STEP_LANDLOCK] = "landlock_restrict_self",
+	[STEP_SECCOMP] = "seccomp",
 	[STEP_EXECVE] = "execve",
 };
 
@@ -59,6 +62,7 @@ int spawnmsg_pack_start(
 	head.umask = order->umask;
 	head.nice = order->nice;
 	memcpy(head.limits, order->limits, sizeof(head.limits));
+	head.is_confined = order->is_confined;
 	int r = put_words(order->argv, ret_data, &at, &head.n_argv);
 	if (r == 0)
 		r = put_words(order->env, ret_data, &at, &head.n_env);
@@ -137,16 +141,19 @@ int spawnmsg_send(int fd, const void *data, size_t len, const int fds[SPAWN_FDS]
 	} control = {0};
 	struct iovec iov = {(void *)data, len};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	size_t n_fds = 0;
 	ssize_t n;
 
-	if (fds) {
+	while (fds && n_fds < SPAWN_FDS && fds[n_fds] >= 0)
+		n_fds++;
+	if (n_fds > 0) {
 		msg.msg_control = control.bytes;
-		msg.msg_controllen = sizeof(control.bytes);
+		msg.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
 		struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 		cmsg->cmsg_level = SOL_SOCKET;
 		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(SPAWN_FDS * sizeof(int));
-		memcpy(CMSG_DATA(cmsg), fds, SPAWN_FDS * sizeof(int));
+		cmsg->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+		memcpy(CMSG_DATA(cmsg), fds, n_fds * sizeof(int));
 	}
 	do
 		n = sendmsg(fd, &msg, MSG_NOSIGNAL);

@@ -2,7 +2,7 @@
  * spawnmsg: what host and spawner process say to each other, one message a packet (SOCK_SEQPACKET).
  *
  *   host -> spawner   START   struct spawn_head, then argv, environment, directory as NUL-terminated strings;
- *                             with it (SCM_RIGHTS) the child's descriptors 0, 1, 2
+ *                             with it (SCM_RIGHTS) the child's descriptors 0, 1, 2 and, in a sandbox, a ruleset
  *                     SIGNAL  struct spawn_head alone
  *                     HOME    struct spawn_head and a directory that the spawner removes when the host is gone
  *   spawner -> host   struct spawn_reply
@@ -13,6 +13,7 @@
 #ifndef WORKPOOL_HOST_SPAWNMSG_H
 #define WORKPOOL_HOST_SPAWNMSG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -22,8 +23,11 @@
 
 #define SPAWNMSG_LIMIT (64u * 1024) /* bytes of one message */
 #define SPAWNMSG_WORDS 1024u        /* argv and environment together, at most */
-#define SPAWN_FDS      3
-#define SPAWN_MARKS    2 /* words of an environment that tell whose descendant has it */
+#define SPAWN_STDIO    3            /* descriptors that a child gets: 0, 1, 2 */
+#define SPAWN_RULES                                                                                \
+	3 /* what comes after them: a Landlock ruleset, which the child is put under; -1: none */
+#define SPAWN_FDS   4
+#define SPAWN_MARKS 2 /* words of an environment that tell whose descendant has it */
 
 enum spawn_limit {
 	SPAWN_MEMORY,
@@ -41,6 +45,7 @@ struct spawn_order {
 	uint32_t umask;
 	int32_t nice;
 	uint64_t limits[SPAWN_LIMITS]; /* 0: none */
+	bool is_confined;              /* see confine.h */
 };
 
 enum spawnmsg_type { SPAWNMSG_START = 1, SPAWNMSG_SIGNAL, SPAWNMSG_HOME };
@@ -54,6 +59,7 @@ struct spawn_head {
 	uint32_t umask;
 	int32_t nice;
 	uint64_t limits[SPAWN_LIMITS];
+	uint32_t is_confined;
 };
 
 enum spawn_what { SPAWN_STARTED = 1, SPAWN_FAILED, SPAWN_ENDED };
@@ -69,6 +75,9 @@ enum spawn_step {
 	STEP_SETRLIMIT,
 	STEP_NICE,
 	STEP_CHDIR,
+	STEP_CAPABILITIES,
+	STEP_LANDLOCK,
+	STEP_SECCOMP,
 	STEP_EXECVE,
 	STEPS
 };
@@ -97,7 +106,7 @@ int spawnmsg_pack_home(const char *directory, char *ret_data, size_t *ret_len) M
 int spawnmsg_unpack(char *data, size_t len, struct spawn_head *ret_head, char **ret_words,
 	char ***ret_argv, char ***ret_env, char **ret_directory) MUST_CHECK;
 
-/* One packet, waiting for room. fds may be NULL. -errno. */
+/* One packet, waiting for room. fds: those before the first -1 go with it; may be NULL. -errno. */
 int spawnmsg_send(int fd, const void *data, size_t len, const int fds[SPAWN_FDS]) MUST_CHECK;
 /*
  * One packet, waiting for it. ret_fds: close-on-exec, -1 where none came; they are the caller's also when the packet

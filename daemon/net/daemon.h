@@ -33,7 +33,7 @@ struct hooks {
 	void (*on_message)(struct conn *conn, struct view message, int error);
 	void (*on_conn_gone)(
 		struct conn *conn); /* from sweep(): the last thing that happens to it */
-	/* HELLO, OFFER, PARAM, REFUSED, READY of a host that starts. -errno: the host is given up. */
+	/* HELLO, SANDBOX, OFFER, PARAM, REFUSED, READY of a host that starts. -errno: the host is given up. */
 	int (*on_hello)(struct hostlink *link, const struct hostmsg *msg);
 	void (*on_host_gone)(struct hostlink *link);
 	/* What an active task's program wrote, of which somebody wanted to hear: see HOSTMSG_LOG. */

@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "net/daemon.h"
 #include "net/hostlink.h"
+#include "net/private.h"
 
 /* Out of memory here means that the host is not told something it must know: it is ended, and its successor is told all. */
 static void linkmsg_send(struct hostlink *link, const struct hostmsg *msg)
@@ -22,6 +23,11 @@ static void linkmsg_send(struct hostlink *link, const struct hostmsg *msg)
 	log_error("no_memory", "pool \"%s\": no memory for a message to its host: it is replaced",
 		link->pool->settings->name);
 	(void)shutdown(link->fd, SHUT_RDWR); /* the next read finds the end */
+}
+
+static void send_private(const char *path, void *arg)
+{
+	linkmsg_send(arg, &(struct hostmsg){.type = HOSTMSG_PRIVATE, .private = {view_of(path)}});
 }
 
 int linkmsg_setup(struct hostlink *link)
@@ -35,6 +41,7 @@ int linkmsg_setup(struct hostlink *link)
 				   .setup = {HOSTMSG_VERSION, link->told_workers,
 					   view_of(link->pool->settings->name),
 					   settings->daemon.max_output_bytes}});
+	private_each(link->daemon, send_private, link);
 	buf_init(&lines, HOSTMSG_LIMIT / 2);
 	for (size_t i = 0; r == 0 && i < settings->n_handlers; i++) {
 		const struct settings_handler *row = &settings->handlers[i];
@@ -153,6 +160,7 @@ static int (*const takers[HOSTMSG_TYPES])(struct hostlink *, const struct hostms
 	[HOSTMSG_HELLO] = take_news,
 	[HOSTMSG_OFFER] = take_news,
 	[HOSTMSG_PARAM] = take_news,
+	[HOSTMSG_SANDBOX] = take_news,
 	[HOSTMSG_REFUSED] = take_news,
 	[HOSTMSG_READY] = take_ready,
 	[HOSTMSG_DONE] = take_done,

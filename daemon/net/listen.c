@@ -163,8 +163,8 @@ static int listen_take_activated(struct listener *listener, char *ret_why, size_
 	if (getsockname(listener->fd, (struct sockaddr *)&address, &size) < 0 ||
 		address.sun_path[0] != '/')
 		address.sun_path[0] = '\0';
-	(void)snprintf(listener->path, sizeof listener->path, "%.*s (from the service manager)",
-		(int)sizeof address.sun_path, address.sun_path);
+	(void)snprintf(listener->path, sizeof listener->path, "%.*s", (int)sizeof address.sun_path,
+		address.sun_path);
 	return fd_set_nonblock(listener->fd);
 }
 
@@ -308,4 +308,9 @@ void listen_free(struct listener *listener)
 const char *listen_path(const struct listener *listener)
 {
 	return listener->path;
+}
+
+bool listen_is_activated(const struct listener *listener)
+{
+	return listener->lock_fd < 0;
 }

@@ -5,6 +5,7 @@
 #ifndef WORKPOOL_NET_LISTEN_H
 #define WORKPOOL_NET_LISTEN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/mem.h"
@@ -22,6 +23,8 @@ int listen_new(struct daemon *daemon, const char *path, struct listener **ret_li
 /* Closes, and removes the path if it is ours. */
 void listen_free(struct listener *listener);
 void listen_start(struct listener *listener);
+/* "": the service manager's, and it has no path. */
 const char *listen_path(const struct listener *listener);
+bool listen_is_activated(const struct listener *listener); /* the service manager's */
 
 #endif

@@ -18,7 +18,8 @@ static void ready_serve(struct daemon *daemon)
 	daemon->is_serving = true;
 	deadline_clear(&daemon->board->deadlines, &daemon->patience);
 	listen_start(daemon->listener);
-	log_info("serving", "listening on %s", listen_path(daemon->listener));
+	log_info("serving", "listening on %s%s", listen_path(daemon->listener),
+		listen_is_activated(daemon->listener) ? " (from the service manager)" : "");
 }
 
 static void ready_on_impatient(struct deadline *patience, uint64_t now_us)

@@ -13,7 +13,7 @@
 
 #include "base/buf.h"
 
-#define HOSTMSG_VERSION 2u
+#define HOSTMSG_VERSION 3u
 #define HOSTMSG_LIMIT   (8u * 1024 * 1024) /* bytes of one message at most, with its length */
 
 enum hostmsg_type {

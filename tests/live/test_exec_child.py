@@ -55,11 +55,13 @@ def probe(start, tmp_path):
 
 @pytest.mark.short
 def test_environment_is_exactly_what_is_promised(probe):
-    found = probe(timeout="0", env={"SECRET_OF_THE_DAEMON": "1"})["environ"]
-    assert set(found) - {"LC_CTYPE"} == {"PATH", "LANG", "WORKPOOL_TASK_ID", "WORKPOOL_ATTEMPT", "WORKPOOL_WORKER"}
+    all_of_it = probe(timeout="0", env={"SECRET_OF_THE_DAEMON": "1"})
+    found = all_of_it["environ"]
+    assert set(found) - {"LC_CTYPE"} == {"PATH", "LANG", "TMPDIR", "WORKPOOL_TASK_ID", "WORKPOOL_ATTEMPT", "WORKPOOL_WORKER"}
     assert found["WORKPOOL_TASK_ID"] == probe.task["id"]
     assert found["WORKPOOL_ATTEMPT"] == str(probe.task["attempt"]) == "1"
     assert found["WORKPOOL_WORKER"] == "0"
+    assert found["TMPDIR"] == all_of_it["cwd"]
     assert found["LANG"] == "C.UTF-8" and "/usr/bin" in found["PATH"].split(":")
 
 
@@ -167,7 +169,7 @@ def test_memory_beyond_memory_max_is_not_given(start, tmp_path):
 
 def test_file_beyond_file_size_max_ends_the_program(start, tmp_path):
     text = f"head -c 3000000 /dev/zero >{tmp_path}/file"
-    daemon = start(ONE + procs.handler("program", "/bin/sh", "-c", "exec " + text, file_size_max="1M"))
+    daemon = start(ONE + procs.handler("program", "/bin/sh", "-c", "exec " + text, file_size_max="1M", write_paths=tmp_path))
     task = daemon.client().run("program")
     assert task["state"] == "failed" and task["result"]["signal"] == 25  # SIGXFSZ
     assert os.stat(tmp_path / "file").st_size == 1 << 20
@@ -237,7 +239,7 @@ def test_directory_of_a_task_is_removed_with_all_that_is_in_it(start, tmp_path):
     text = f"""mkdir -p a/b/c; echo x >a/b/c/file; ln -s {outside} link; ln -s /no/where dangling; mkfifo pipe
 touch -- '-rf' 'new
 line'; mkdir locked; touch locked/in; chmod 000 locked; pwd"""
-    daemon = start(ONE + procs.shell_handler(tmp_path, "program", text), env={"TMPDIR": str(place)})
+    daemon = start(ONE + procs.shell_handler(tmp_path, "program", text, write_paths=""), env={"TMPDIR": str(place)})
     task = daemon.client().run("program")
     assert task["state"] == "done" and task["result"]["stdout"].startswith(str(place)), task
     assert folders_of_tasks(place) == []
@@ -248,8 +250,8 @@ line'; mkdir locked; touch locked/in; chmod 000 locked; pwd"""
 def test_directory_is_removed_also_after_a_failure_and_a_time_limit(start, tmp_path):
     place = tmp_path / "place"
     place.mkdir()
-    config = (ONE + procs.handler("missing", tmp_path / "missing") + procs.shell_handler(tmp_path, "crash", "touch x; kill -KILL $$", crash_max=1)
-              + procs.shell_handler(tmp_path, "long", "touch x; exec sleep 600"))
+    config = (ONE + procs.handler("missing", tmp_path / "missing") + procs.shell_handler(tmp_path, "crash", "touch x; kill -KILL $$", crash_max=1, write_paths="")
+              + procs.shell_handler(tmp_path, "long", "touch x; exec sleep 600", write_paths=""))
     daemon = start(config, env={"TMPDIR": str(place)})
     client = daemon.client()
     assert client.run("missing")["reason"] == "start"
@@ -263,7 +265,7 @@ def test_directories_are_removed_also_when_the_host_is_killed(start, tmp_path):
     place = tmp_path / "place"
     place.mkdir()
     with procs.fifo(tmp_path) as told:
-        long = procs.shell_handler(tmp_path, "long", f"touch x; echo {place} >{told.path}; exec sleep 600", on_crash="lost")
+        long = procs.shell_handler(tmp_path, "long", f"touch x; echo {place} >{told.path}; exec sleep 600", on_crash="lost", sandbox="no")
         daemon = start("[pool default]\nworkers = 3\n" + long, env={"TMPDIR": str(place)})
         client = daemon.client()
         for _ in range(3):

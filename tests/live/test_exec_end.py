@@ -236,7 +236,7 @@ def kill_spawner(daemon, told):
 
 def test_spawner_that_is_killed_costs_its_programs_and_not_the_pool(start, tmp_path, told):
     """No more than its own tasks, and exec works again."""
-    daemon = start(ONE + procs.shell_handler(tmp_path, "program", fill(STUBBORN["ignores_term"][0], told), crash_max=1) +
+    daemon = start(ONE + procs.shell_handler(tmp_path, "program", fill(STUBBORN["ignores_term"][0], told), crash_max=1, sandbox="no") +
                    procs.handler("quick", "/bin/true"),
                    env={"TMPDIR": str(tmp_path)})
     assert kill_spawner(daemon, told).run("quick")["state"] == "done"
@@ -245,7 +245,7 @@ def test_spawner_that_is_killed_costs_its_programs_and_not_the_pool(start, tmp_p
 def test_spawner_that_is_killed_leaves_no_directory(start, tmp_path, told):
     place = tmp_path / "place"
     place.mkdir()
-    daemon = start(ONE + procs.shell_handler(tmp_path, "program", fill(STUBBORN["ignores_term"][0], told), crash_max=1),
+    daemon = start(ONE + procs.shell_handler(tmp_path, "program", fill(STUBBORN["ignores_term"][0], told), crash_max=1, sandbox="no"),
                    env={"TMPDIR": str(place)})
     kill_spawner(daemon, told)
     daemon.signal(signal.SIGTERM)

@@ -199,6 +199,8 @@ static const struct sample samples[] = {
 	{CONFIG_ENVIRONMENT, false, "A"}, {CONFIG_ENVIRONMENT, false, "1A=b"},
 	{CONFIG_ENVIRONMENT, false, "=b"}, {CONFIG_ENVIRONMENT, false, "A=b C"},
 	{CONFIG_ENVIRONMENT, false, "WORKPOOL_TASK_ID=1"}, {CONFIG_ENVIRONMENT, false, "A='b"},
+	{CONFIG_PATHS, true, "/a"}, {CONFIG_PATHS, true, "/a '/b c' \"/d\""}, {CONFIG_PATHS, true, "/a	/b"},
+	{CONFIG_PATHS, false, "a"}, {CONFIG_PATHS, false, "/a b"}, {CONFIG_PATHS, false, "/a '/b"},
 	{CONFIG_NAME, true, "default"}, {CONFIG_NAME, false, "a b"}, {CONFIG_NAME, false, ""},
 	{CONFIG_NAME, false, ".a"}, {CONFIG_NAME, false, "a/b"},
 	{CONFIG_BOOL, true, "yes"}, {CONFIG_BOOL, true, "no"}, {CONFIG_BOOL, false, "maybe"},
@@ -524,6 +526,7 @@ END_TEST
 START_TEST(test_config_texts_promise_nothing_that_is_not_there)
 {
 	static const char *const words[] = {"coprocess", "plugin", "isolation"};
+	static const char *const words[] = {"coprocess", "plugin", "isolation", "update", "delete"};
 	static int (*const writers[])(struct buf *) = {config_write_shipped, config_write_manual};
 
 	for (size_t i = 0; i < ARRAY_SIZE(writers); i++) {

@@ -17,7 +17,7 @@ static void expect_end(const char *bytes, size_t len)
 START_TEST(test_link_says_hello_offers_and_ready)
 {
 	static const char *const order[] = {
-		"HELLO", "OFFER", "OFFER", "OFFER", "PARAM", "OFFER", "PARAM", "READY"};
+		"HELLO", "SANDBOX", "OFFER", "OFFER", "OFFER", "PARAM", "OFFER", "PARAM", "READY"};
 	struct hostmsg go = {.type = HOSTMSG_GO}, msg;
 	struct fake fake;
 

@@ -443,7 +443,7 @@ static bool other_value(const struct config_key *key, char ret_value[64])
 
 	switch (key->type) {
 	case CONFIG_BOOL:
-		(void)snprintf(ret_value, 64, "yes");
+		(void)snprintf(ret_value, 64, strcmp(key->initial, "yes") == 0 ? "no" : "yes");
 		return true;
 	case CONFIG_ENUM:
 	case CONFIG_WORD:
@@ -468,6 +468,7 @@ static bool other_value(const struct config_key *key, char ret_value[64])
 		(void)snprintf(ret_value, 64, "OTHER=1");
 		return true;
 	case CONFIG_PATH:
+	case CONFIG_PATHS:
 	case CONFIG_COMMAND:
 		(void)snprintf(ret_value, 64, "/other");
 		return true;

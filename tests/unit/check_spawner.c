@@ -181,10 +181,11 @@ END_TEST
 START_TEST(test_exec_child_has_three_descriptors_and_an_own_session)
 {
 	auto_json json_t *json = run_exec(
-		"stdin=none\n" SH("ls -m /proc/$$/fd; cut -d\" \" -f1,5,6 /proc/$$/stat; "
-				  "grep core /proc/$$/limits; while read -r key value; do "
-				  "case $key in SigBlk:|SigIgn:|NoNewPrivs:) echo $key $value;; esac; "
-				  "done </proc/$$/status"),
+		"stdin=none\n" SH(
+			"ls -m /proc/$$/fd; cut -d\" \" -f1,5,6 /proc/$$/stat; "
+			"grep core /proc/$$/limits; while read -r key value; do "
+			"case $key in SigBlk:|SigIgn:|NoNewPrivs:) echo $key $value;; esac; "
+			"done </proc/$$/status"),
 		"{}", OUTCOME_OK, "");
 	int pid, group, session, core_soft;
 	char fds[256], privs[32], ign[32], blk[32];
@@ -221,13 +222,15 @@ START_TEST(test_exec_environment_is_what_is_listed)
 	struct hostmsg done = fake_done(&fake);
 	auto_json json_t *json = fake_result(&done);
 	unsigned long long seconds, us;
+	char directory[256];
 	int end = 0;
 	ck_assert_msg(sscanf(text_of(json, "stdout"),
 			      "WORKPOOL_TASK_ID=17\nWORKPOOL_ATTEMPT=2\nWORKPOOL_WORKER="
 			      "5\nWORKPOOL_DEADLINE=%llu.%6llu\n"
 			      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/"
-			      "bin\nA=1\nB=two words\nLANG=C\n%n",
-			      &seconds, &us, &end) == 2 &&
+			      "bin\nTMPDIR=%255[^\n]\nA=1\nB=two words\nLANG=C\n%n",
+			      &seconds, &us, directory, &end) == 3 &&
+			      strstr(directory, "/workpool-") != NULL &&
 			      (size_t)end == strlen(text_of(json, "stdout")),
 		"%s", text_of(json, "stdout"));
 	ck_assert_int_lt(llabs((long long)(seconds * US_PER_SEC + us) -
@@ -287,8 +290,7 @@ START_TEST(test_exec_limits_are_set)
 			"umask; nice; ulimit -v -S; ulimit -t; ulimit -f; ulimit -n; ulimit -c; "
 			"pwd"),
 		nice);
-	(void)snprintf(
-		expected, sizeof(expected), "0027\n%d\n1048576\n2\n8\n64\n0\n/usr\n", nice);
+	(void)snprintf(expected, sizeof(expected), "0027\n%d\n1048576\n2\n8\n64\n0\n/usr\n", nice);
 	auto_json json_t *json = run_exec(text, "{}", OUTCOME_OK, "");
 	ck_assert_str_eq(text_of(json, "stdout"), expected);
 }
@@ -331,7 +333,8 @@ static const char *script_settings(
 	(void)snprintf(pid_file, sizeof(pid_file), "/tmp/check_spawner.%d", (int)getpid());
 	(void)unlink(pid_file);
 	(void)snprintf(ret_text, size,
-		"%senvironment=F=%s\nworking_directory=/\nstdin=none\ncommand=/bin/sh -c '%s'\n",
+		"%ssandbox=no\nenvironment=F=%s\nworking_directory=/\nstdin=none\ncommand=/bin/sh "
+		"-c '%s'\n",
 		settings, pid_file, script);
 	return ret_text;
 }
@@ -773,7 +776,7 @@ START_TEST(test_spawner_survives_what_is_no_message)
 {
 	static char data[SPAWNMSG_LIMIT + 100];
 	struct spawner spawner;
-	const int fds[SPAWN_FDS] = {0, 1, 2};
+	const int fds[SPAWN_FDS] = {0, 1, 2, [SPAWN_RULES] = -1};
 	static const char *const argv[] = {"/bin/true", NULL}, *const env[] = {"ID=1", NULL};
 	const struct spawn_order order = {.argv = argv, .env = env, .directory = ""};
 	struct spawn_reply reply;

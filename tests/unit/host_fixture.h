@@ -126,12 +126,16 @@ static inline void fake_start(struct fake *fake, uint32_t workers)
 	fake_go(fake, 0);
 }
 
-/* A host with one handler of type exec. */
+/* A host with one handler of type exec, which is in no sandbox, unless the settings say it again. */
 static inline void fake_start_exec(struct fake *fake, uint32_t workers, const char *settings)
 {
+	char lines[1024];
+
+	(void)snprintf(lines, sizeof(lines), "sandbox=no\n%s", settings);
+	ck_assert_uint_lt(strlen(lines), sizeof(lines) - 1);
 	fake_fork(fake);
 	fake_setup(fake, workers);
-	fake_handler(fake, "x", "exec", settings);
+	fake_handler(fake, "x", "exec", lines);
 	fake_go(fake, 1);
 }
 

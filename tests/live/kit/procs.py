@@ -27,6 +27,9 @@ def script(directory, name, text, interpreter="/bin/sh"):
 
 
 def shell_handler(directory, name, text, **keys):
+    """A shell's text, in a file in this directory, in which it may write, too: it has to tell the test what it does."""
+    if "sandbox" not in keys:
+        keys.setdefault("write_paths", shlex.quote(os.fspath(directory)))
     return handler(name, script(directory, name + ".sh", text), **keys)
 
 
