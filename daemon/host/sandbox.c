@@ -65,6 +65,7 @@ static const struct {
 	{"limits", NEVER, true},
 	{"sockets by path", NEVER, false},
 	{"file modes and owners", NEVER, false},
+	{"priorities of processes", NEVER, false},
 };
 
 int sandbox_features(const struct sandbox *sandbox, bool is_on, struct buf *out)

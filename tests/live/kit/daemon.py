@@ -66,7 +66,7 @@ def clean_environment(**more):
 
 
 class Daemon:
-    def __init__(self, config="", *, env=None, args=(), wrapper=(), path=None, ready=True):
+    def __init__(self, config="", *, env=None, args=(), wrapper=(), path=None, ready=True, uid=None):
         self.dir = tempfile.mkdtemp(prefix="wp-")
         os.chmod(self.dir, 0o755)
         self.path = path or os.path.join(self.dir, "s")
@@ -79,6 +79,10 @@ class Daemon:
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(os.path.join(self.dir, "notify"))
         environment = clean_environment(NOTIFY_SOCKET=self.notify.getsockname(), XDG_RUNTIME_DIR=self.dir) | (env or {})
+        if uid is not None:  # as another user, whose all of this is then
+            for name in (self.dir, self.config, self.notify.getsockname()):
+                os.chown(name, uid, uid)
+            wrapper = [*wrapper, "setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
         command = [*wrapper, program("workpoold"), "--config", self.config, "--socket", self.path, *args]
         with open(self.file("stderr"), "wb") as stderr:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr, env=environment, cwd=self.dir)
