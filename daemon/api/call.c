@@ -11,6 +11,7 @@
 
 #include "api/api.h"
 #include "api/method.h"
+#include "api/tojson.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -210,7 +211,7 @@ void call_refuse_stopping(struct call *call)
 	call_refuse_shutting_down(call, modes[call->conn->daemon->board->stop]);
 }
 
-void call_refuse_store(struct call *call, int error)
+static void call_refuse_storage(struct call *call, int error, const char *id)
 {
 	const struct store_status status = store_status(call->conn->daemon->store);
 	const char *reason = status.why[0] != '\0' ? status.why : strerror(-error);
@@ -218,7 +219,19 @@ void call_refuse_store(struct call *call, int error)
 	if (error == -ENOSPC)
 		call_refuse_storage_full(call, status.used_bytes, status.max_bytes, reason);
 	else
-		call_refuse_storage_failed(call, reason);
+		call_refuse_storage_failed(call, reason, id);
+}
+
+void call_refuse_store(struct call *call, int error)
+{
+	call_refuse_storage(call, error, NULL);
+}
+
+void call_refuse_endless(struct call *call, const struct task *task)
+{
+	char id[TASK_ID_SIZE];
+
+	call_refuse_storage(call, task->pool->board->broken, tojson_id_text(task->id, id));
 }
 
 void call_drop_params(struct call *call)

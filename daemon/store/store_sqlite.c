@@ -218,6 +218,11 @@ static int sqlite_check_room(struct store *store)
 	return sqlite_tend_room(db_of(store));
 }
 
+static int sqlite_broken(const struct store *store)
+{
+	return container_of(store, const struct sqlite_db, store)->broken;
+}
+
 static bool sqlite_tend_store(struct store *store, bool is_idle)
 {
 	return sqlite_tend(db_of(store), is_idle);
@@ -272,6 +277,7 @@ static const struct store_ops sqlite_ops = {.name = "sqlite",
 	.commit = sqlite_commit,
 	.flush = sqlite_flush,
 	.check = sqlite_check_room,
+	.broken = sqlite_broken,
 	.tend = sqlite_tend_store,
 	.status = sqlite_status,
 	.close = sqlite_close};
