@@ -283,12 +283,15 @@ static void call_on_no_message(struct conn *conn, int error, const char *why)
 		call_refuse_message_too_long(call, limits->max_message_bytes);
 	else if (error == -ETIME)
 		call_refuse_receive_timeout(call, limits->receive_timeout_us / US_PER_MS);
+	else if (error == -ENOMEM)
+		call_refuse_internal(call, "out of memory");
 	else if (error == -ENODATA)
 		call_refuse_malformed_message(
 			call, "the input ended before the message's terminator");
 	else
 		call_refuse_malformed_message(call, why);
-	/* With NUL bytes between messages it is not known where the next one begins to make sense. */
+	/* With NUL bytes between messages it is not known where the next one begins to make sense; nor, of one that could not be
+	 * read for want of memory, if the client expects a reply at all. */
 	if (conn->frame.mode != FRAME_LINE)
 		conn_finish(conn);
 }
@@ -328,10 +331,6 @@ void call_on_message(struct conn *conn, struct view message, int error)
 		return;
 	if (error == 0)
 		error = msg_parse(message, &msg, why);
-	if (error == -ENOMEM) {
-		conn_fail(conn);
-		return;
-	}
 	if (error < 0) {
 		call_on_no_message(conn, error, why);
 		return;

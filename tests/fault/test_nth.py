@@ -17,8 +17,8 @@ NTH = int(os.environ.get("FAULT_NTH", 60))
 STEP = int(os.environ.get("FAULT_STEP", 1))
 KINDS = {"malloc": faults.MALLOC, "write": faults.WRITE | faults.PWRITE, "fsync": faults.SYNC, "open": faults.OPEN,
          "ftruncate": faults.TRUNCATE}
-# What a call may be refused with. Without memory for a string jansson says that the text is wrong.
-WORDS = {"malloc": {"Internal", "StorageFailed", "NotReady", "MalformedMessage"}, "write": {"StorageFailed"},
+# What a call may be refused with.
+WORDS = {"malloc": {"Internal", "StorageFailed", "NotReady"}, "write": {"StorageFailed"},
          "fsync": {"StorageFailed"}, "open": {"StorageFailed"}, "ftruncate": {"StorageFailed"}}
 GONE = (AssertionError, BrokenPipeError, ConnectionError)  # the daemon closed the connection: a reply could not be made or written
 
