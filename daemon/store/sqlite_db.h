@@ -46,8 +46,10 @@ struct sqlite_db {
 	int broken;               /* -errno: nothing is written any more; 0: fine */
 	char why[STORE_WHY_SIZE]; /* why it takes no posts; "": it does */
 	uint64_t wal_frames;      /* pages in the log that a checkpoint would bring into the file */
-	bool is_shrinking;        /* the file gets shorter with the next checkpoint */
-	uint64_t last_id;         /* as it is written; 0: not */
+	uint64_t
+		retry_frames; /* a checkpoint failed: while there is no time for it not before so many */
+	bool is_shrinking; /* the file gets shorter with the next checkpoint */
+	uint64_t last_id;  /* as it is written; 0: not */
 	uint64_t commits, flushes, posts, unknown, last_flush_us;
 	struct hist flush;
 };

@@ -207,7 +207,8 @@ def test_a_disk_without_one_byte_left(small_disk, dice, tell, kills):
     report(tell, oracle, f"a disk without a byte left 4 times{', with kills' * kills}")
 
 
-@pytest.mark.parametrize("kinds, what", [(faults.PWRITE, "write"), (faults.SYNC, "flush"), (faults.PWRITE | faults.SYNC, "write or flush")])
+@pytest.mark.parametrize("kinds, what", [(faults.PWRITE, "write"), (faults.SYNC, "flush"), (faults.PWRITE | faults.SYNC, "write or flush"),
+                                         (faults.SYNC | faults.TRUNCATE, "flush or cut")])
 def test_a_disk_that_does_not_work(tmp_path, dice, tell, kinds, what):
     oracle, shim, text = Oracle(), faults.Shim(tmp_path), config(tmp_path, "0")
     is_flush = bool(kinds & faults.SYNC)
