@@ -40,6 +40,7 @@ static const struct {
 	{"resource", "waits for resource {resource} (its max_active)"},
 	{"rate", "waits for resource {resource} (its rate)"},
 	{"breaker", "waits for resource {resource} (its breaker is open)"},
+	{"store", "waits until the daemon is started again, because its storage failed"},
 	{"workers", "waits for a worker (all {workers} busy)|waits for a worker"},
 };
 

@@ -10,6 +10,7 @@
 struct shutdown_values {
 	const char *mode;
 	int64_t timeout_ms;
+	bool drains;
 	uint64_t told; /* what the last progress reply said was left */
 };
 
@@ -49,6 +50,13 @@ static json_t *shutdown_counts(const struct board *board, uint64_t *ret_left)
 		(json_int_t)sums[TASK_FAILED], "cancelled", (json_int_t)sums[TASK_CANCELLED]);
 }
 
+/* The daemon stops, but not as it was told to: what has ended is not written down, or what was to run first cannot. */
+static bool shutdown_is_in_vain(
+	const struct board *board, const struct shutdown_values *values, uint64_t left)
+{
+	return board->broken < 0 && (!TAILQ_EMPTY(&board->dirty) || (values->drains && left > 0));
+}
+
 static void shutdown_on_settled(struct watch *watch, struct task *task, int error)
 {
 	struct call *call = container_of(watch, struct call, watch);
@@ -59,7 +67,10 @@ static void shutdown_on_settled(struct watch *watch, struct task *task, int erro
 
 	(void)task;
 	(void)error;
-	if (board_is_stopped(board)) {
+	if (board_is_stopped(board) && shutdown_is_in_vain(board, values, left)) {
+		json_decref(json);
+		call_refuse_store(call, board->broken);
+	} else if (board_is_stopped(board)) {
 		call_reply(call, json);
 	} else if (call->msg.more && left != values->told &&
 		   buf_len(&call->conn->out) <
@@ -73,13 +84,14 @@ static void shutdown_on_settled(struct watch *watch, struct task *task, int erro
 
 static void shutdown_run(struct call *call)
 {
-	const struct shutdown_values *values = call->values;
+	struct shutdown_values *values = call->values;
 	struct daemon *daemon = call->conn->daemon;
 	enum stop_mode mode = (enum stop_mode)daemon->settings->daemon.stop_mode;
 
 	for (unsigned i = 0; values->mode != NULL && i < ARRAY_SIZE(mode_names); i++)
 		if (strcmp(mode_names[i], values->mode) == 0)
 			mode = (enum stop_mode)i;
+	values->drains = mode == STOP_DRAIN;
 	stop_begin(daemon, mode, (uint64_t)values->timeout_ms * US_PER_MS);
 	if (call->msg.oneway) {
 		call_reply_text(call, VIEW_LIT("{}")); /* nobody would hear the end of it */

@@ -11,6 +11,7 @@
 
 #include "api/api.h"
 #include "api/method.h"
+#include "api/tojson.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -210,7 +211,7 @@ void call_refuse_stopping(struct call *call)
 	call_refuse_shutting_down(call, modes[call->conn->daemon->board->stop]);
 }
 
-void call_refuse_store(struct call *call, int error)
+static void call_refuse_storage(struct call *call, int error, const char *id)
 {
 	const struct store_status status = store_status(call->conn->daemon->store);
 	const char *reason = status.why[0] != '\0' ? status.why : strerror(-error);
@@ -218,7 +219,19 @@ void call_refuse_store(struct call *call, int error)
 	if (error == -ENOSPC)
 		call_refuse_storage_full(call, status.used_bytes, status.max_bytes, reason);
 	else
-		call_refuse_storage_failed(call, reason);
+		call_refuse_storage_failed(call, reason, id);
+}
+
+void call_refuse_store(struct call *call, int error)
+{
+	call_refuse_storage(call, error, NULL);
+}
+
+void call_refuse_endless(struct call *call, const struct task *task)
+{
+	char id[TASK_ID_SIZE];
+
+	call_refuse_storage(call, task->pool->board->broken, tojson_id_text(task->id, id));
 }
 
 void call_drop_params(struct call *call)
@@ -270,12 +283,15 @@ static void call_on_no_message(struct conn *conn, int error, const char *why)
 		call_refuse_message_too_long(call, limits->max_message_bytes);
 	else if (error == -ETIME)
 		call_refuse_receive_timeout(call, limits->receive_timeout_us / US_PER_MS);
+	else if (error == -ENOMEM)
+		call_refuse_internal(call, "out of memory");
 	else if (error == -ENODATA)
 		call_refuse_malformed_message(
 			call, "the input ended before the message's terminator");
 	else
 		call_refuse_malformed_message(call, why);
-	/* With NUL bytes between messages it is not known where the next one begins to make sense. */
+	/* With NUL bytes between messages it is not known where the next one begins to make sense; nor, of one that could not be
+	 * read for want of memory, if the client expects a reply at all. */
 	if (conn->frame.mode != FRAME_LINE)
 		conn_finish(conn);
 }
@@ -315,10 +331,6 @@ void call_on_message(struct conn *conn, struct view message, int error)
 		return;
 	if (error == 0)
 		error = msg_parse(message, &msg, why);
-	if (error == -ENOMEM) {
-		conn_fail(conn);
-		return;
-	}
 	if (error < 0) {
 		call_on_no_message(conn, error, why);
 		return;

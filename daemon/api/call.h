@@ -17,6 +17,7 @@
 #include "wire/msg.h"
 
 struct method;
+struct task;
 
 struct call {
 	struct conn *conn;           /* borrows: outlives its calls */
@@ -62,5 +63,7 @@ void call_refuse_service(
 void call_refuse_stopping(struct call *call);
 /* A commit that failed with this -errno: StorageFull or StorageFailed. */
 void call_refuse_store(struct call *call, int error);
+/* The call waits for this task, which the store has; but no end of it until a restart (board->broken). */
+void call_refuse_endless(struct call *call, const struct task *task);
 
 #endif

@@ -38,6 +38,7 @@ static const struct {
 	[NOTICE_HOST_GONE] = {"host_gone", "pid"},
 	[NOTICE_BREAKER_OPEN] = {"breaker_open", NULL},
 	[NOTICE_BREAKER_CLOSED] = {"breaker_closed", NULL},
+	[NOTICE_STORE_FAILED] = {"store_failed", NULL},
 };
 
 #define TASK_KINDS ARRAY_SIZE(task_kinds)
@@ -158,6 +159,12 @@ static json_t *event_of_notice(const struct daemon *daemon, const struct notice 
 	return NULL;
 }
 
+/* Of tasks alone there will be none that is true. */
+static bool events_is_over(const struct board *board, const struct events_values *values)
+{
+	return board->broken < 0 && values->wanted >> TASK_KINDS == 0;
+}
+
 static void events_on_settled(struct watch *watch, struct task *task, int error)
 {
 	struct call *call = container_of(watch, struct call, watch);
@@ -174,6 +181,8 @@ static void events_on_settled(struct watch *watch, struct task *task, int error)
 			events_tell(call, event_of_notice(daemon, notice));
 	}
 	values->missed += board->n_lost_notices;
+	if (events_is_over(board, values))
+		call_refuse_store(call, board->broken);
 }
 
 /* The bits of `kinds`; false: one is none, and the call was refused. */
@@ -216,6 +225,10 @@ static void events_run(struct call *call)
 		call_refuse_expected_more(call);
 		return;
 	}
+	if (events_is_over(board, values)) {
+		call_refuse_store(call, board->broken);
+		return;
+	}
 	call_drop_params(call); /* a call that lasts holds no tree */
 	values->call = call;
 	values->changed.fire = events_on_changed;
@@ -241,7 +254,8 @@ const struct method method_events = {
 	.reply = "event: ?Event, missed: int",
 	.text = "Only with more: what happens, as it happens. The first answer has no event: from "
 		"then on all are told. A client that reads too slowly misses some; `missed` says "
-		"how many since the last answer.",
+		"how many since the last answer. After store_failed nothing of tasks is told any "
+		"more but progress.",
 	.run = events_run,
 	.done = events_done,
 };
@@ -252,7 +266,7 @@ const char events_types[] =
 	"started, done, failed,\n"
 	"# cancelled, expired, lost, progress; of a pool: resized, paused, resumed, host_started, "
 	"host_gone; of a resource:\n"
-	"# breaker_open, breaker_closed.\n"
+	"# breaker_open, breaker_closed; of the store: store_failed.\n"
 	"type Event (\n  at: float,\n  kind: string,\n  pool: ?string,\n  id: ?string,\n  "
 	"handler: ?string,\n  name: ?string,\n"
 	"  owner: ?int,\n  attempt: ?int,\n  worker: ?int,\n  reason: ?string,\n  permille: "

@@ -241,11 +241,34 @@ static void drain_tell(struct call *call, bool is_over)
 		call_reply_more(call, json);
 }
 
+/* Nothing starts any more, and no end is written down: it is drained now or never. */
+static bool drain_is_in_vain(const struct board *board, const struct pool_values *values)
+{
+	const struct pool *pool;
+	const struct task *task;
+
+	if (board->broken == 0)
+		return false;
+	TAILQ_FOREACH (pool, &board->pools, link)
+		if (pool_is_meant(values, pool) && pool_unfinished(pool) > 0)
+			return true;
+	TAILQ_FOREACH (task, &board->dirty, in_dirty)
+		if (pool_is_meant(values, task->pool))
+			return true;
+	return false;
+}
+
 static void drain_on_settled(struct watch *watch, struct task *task, int error)
 {
+	struct call *call = container_of(watch, struct call, watch);
+	const struct board *board = call->conn->daemon->board;
+
 	(void)task;
-	if (error == 0) /* else ends may be there that are not written down */
-		drain_tell(container_of(watch, struct call, watch), false);
+	if (drain_is_in_vain(board, call->values))
+		call_refuse_store(call, board->broken);
+	else if (error == 0 ||
+		 board->broken < 0) /* else ends may be there that are not written down */
+		drain_tell(call, false);
 }
 
 static void drain_on_timeout(struct deadline *deadline, uint64_t now_us)

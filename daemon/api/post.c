@@ -151,7 +151,7 @@ static void post_refuse(struct call *call, const struct pool *pool, int error)
 		call_refuse_no_such_pool(call, pool->settings->name); /* it leaves */
 	else if (error == -ESHUTDOWN)
 		call_refuse_stopping(call);
-	else if (error == daemon->board->store_error)
+	else if (error == daemon->board->store_error || error == daemon->board->broken)
 		call_refuse_store(call, error);
 	else
 		call_refuse_internal(call, strerror(-error));
@@ -161,9 +161,12 @@ static void post_on_change(struct watch *watch, struct task *task, int error)
 {
 	struct call *call = container_of(watch, struct call, watch);
 	const struct post_values *values = call->values;
+	bool was_undone = (task->news & (1u << EV_UNPOST | 1u << EV_UNRETRY)) != 0;
 
 	if (error < 0 && task->refusal < 0) /* it waited for room in vain */
 		post_refuse(call, task->pool, task->refusal);
+	else if (error < 0 && !was_undone && task->pool->board->broken < 0)
+		call_refuse_endless(call, task);
 	else if (error < 0)
 		call_refuse_store(call, error);
 	else if (!values->wait)
@@ -258,6 +261,10 @@ static void post_join(struct call *call, struct task *task)
 	bool is_told_by_task;
 
 	values->joins = task->handler->settings->unique == UNIQUE_JOIN;
+	if (values->joins && values->wait && board->broken < 0) {
+		call_refuse_endless(call, task);
+		return;
+	}
 	/* A task that is not written down yet tells when it is; another one may have no news for long. */
 	is_told_by_task = values->joins && (values->wait || task->saved == TASK_NEW);
 	call->watch.fire = is_told_by_task ? post_on_change : post_on_settled;

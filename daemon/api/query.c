@@ -119,7 +119,8 @@ const struct method method_explain = {
 	METHOD_PARAMS(explain_params, explain_values),
 	.reply =
 		"id: string, state: TaskState, pool: string, handler: string, waits_for: (nothing, "
-		"delay, paused, host, alone, daemon, handler, resource, rate, breaker, workers), "
+		"delay, paused, host, alone, daemon, handler, resource, rate, breaker, workers, "
+		"store), "
 		"resource: ?string, position: ?int, position_is_least: ?bool, until: ?float, "
 		"estimate_ms: ?int",
 	.text = "The one thing that a task waits for before it starts. position: 1 is next in its "

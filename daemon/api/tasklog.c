@@ -64,9 +64,8 @@ static void follow_free(struct follow *follow)
 static json_t *log_reply(const struct task *task, struct log_values *values,
 	const struct view text[STREAMS], const uint64_t total[STREAMS])
 {
-	json_t *reply =
-		json_pack("{s:s, s:I}", "state", task_state_name((enum task_state)task->state),
-			"attempt", (json_int_t)task->attempt);
+	json_t *reply = json_pack("{s:s, s:I}", "state", task_state_name(task_told_state(task)),
+		"attempt", (json_int_t)task->attempt);
 	int r = reply != NULL ? 0 : -1;
 
 	for (size_t i = 0; r == 0 && i < STREAMS; i++) {
@@ -185,6 +184,18 @@ static void follow_end(struct follow *follow)
 	follow_free(follow);
 }
 
+/* It writes no more, and nobody will ever be told how it ended. */
+static void follow_break(struct follow *follow)
+{
+	struct log_values *values;
+
+	while ((values = TAILQ_FIRST(&follow->calls)) != NULL) {
+		log_leave(values);
+		call_refuse_endless(values->call, follow->task);
+	}
+	follow_free(follow);
+}
+
 /* Asks the host that has the task now, or is to get it with this turn's end. */
 static void follow_ask(struct follow *follow)
 {
@@ -205,6 +216,10 @@ static void follow_on_change(struct watch *watch, struct task *task, int error)
 {
 	struct follow *follow = container_of(watch, struct follow, watch);
 
+	if (error < 0 && task->pool->board->broken < 0 && task->state != TASK_ACTIVE) {
+		follow_break(follow);
+		return;
+	}
 	if (error < 0)
 		return; /* as it was */
 	if (task_is_ended(task))
@@ -298,9 +313,12 @@ static void log_run(struct call *call)
 		call_refuse_no_such_task(call, values->id);
 	else if (!tojson_may_see(call, task))
 		call_refuse_permission(call);
-	else if (task_is_ended(task) || (!call->msg.more && task->state != TASK_ACTIVE))
+	else if ((task_is_ended(task) && !task->dirty) ||
+		 (!call->msg.more && task->state < TASK_ACTIVE))
 		call_reply(call, log_reply_ended(task, values));
-	else
+	else if (task->state != TASK_ACTIVE && daemon->board->broken < 0)
+		call_refuse_endless(call, task);
+	else /* also for an end that is still to be written down */
 		log_begin(call, task);
 }
 

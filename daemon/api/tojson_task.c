@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "api/tojson.h"
+
 #include "base/clock.h"
 #include "base/str.h"
 #include "wire/json.h"
+#include <errno.h>
 
 const char *tojson_id_text(uint64_t id, char ret_text[TASK_ID_SIZE])
 {
@@ -26,15 +28,17 @@ bool tojson_may_see(const struct call *call, const struct task *task)
 	return call->conn->peer.role == ROLE_ADMIN || call->conn->peer.uid == task->owner_uid;
 }
 
-/* What was stored is JSON text that was checked when it came; text that is none after all is shown as a string. */
+/* What was stored is JSON text that was checked when it came; text that is none after all is shown as a string. NULL: no
+ * memory. */
 static json_t *from_text(struct view text)
 {
 	char why[JSON_WHY_SIZE];
 	json_t *json;
+	int r = json_parse(text, &json, why);
 
-	if (json_parse(text, &json, why) == 0)
+	if (r == 0)
 		return json;
-	return json_stringn(text.data, text.len);
+	return r == -ENOMEM ? NULL : json_stringn(text.data, text.len);
 }
 
 /* Reasons that the daemon knows better than the host, which was only asked to end the task. */

@@ -103,6 +103,10 @@ static void wait_on_change(struct watch *watch, struct task *task, int error)
 {
 	struct wait_item *item = container_of(watch, struct wait_item, watch);
 
+	if (error < 0 && task->pool->board->broken < 0) {
+		call_refuse_endless(item->call, task);
+		return;
+	}
 	if (error < 0 || !task_is_ended(task))
 		return; /* taken back to what it was: goes on */
 	watch_remove(watch);
@@ -169,6 +173,10 @@ static void wait_begin(struct call *call, struct task *const *tasks, size_t n)
 		if (task_is_ended(task) && !task->dirty) { /* dirty: told when it is written down */
 			wait_take_end(call, task);
 			continue;
+		}
+		if (task->pool->board->broken < 0) {
+			call_refuse_endless(call, task);
+			return;
 		}
 		values->items[values->n_items] =
 			(struct wait_item){.watch = {.fire = wait_on_change}, .call = call};

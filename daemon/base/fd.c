@@ -7,10 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,6 +33,20 @@ int fd_close(int fd)
 void fd_closep(int *fd)
 {
 	*fd = fd_close(*fd);
+}
+
+int fd_flush_folder_of(const char *path)
+{
+	auto_free char *copy = strdup(path);
+	auto_fd int fd = -1;
+
+	if (!copy)
+		return -ENOMEM;
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* EINVAL: it has no such thing (fsync(2)), and a refusal would help nobody. */
+	return fsync(fd) == 0 || errno == EINVAL ? 0 : -errno;
 }
 
 int fd_set_nonblock(int fd)

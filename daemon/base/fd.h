@@ -33,6 +33,9 @@ int fd_write_all(int fd, const void *data, size_t len) MUST_CHECK;
  * -ENOMEM: what came is lost; else recv(2)'s -errno.
  */
 ssize_t fd_receive(int fd, struct buf *in) MUST_CHECK;
+/* Flushes the folder that `path` names something in, so that its name survives a power cut, too; may block. 0, also on a file
+ * system that cannot do that for a folder, or -errno. */
+int fd_flush_folder_of(const char *path) MUST_CHECK;
 /* Whole file up to limit bytes: the caller frees *ret_data, which has a NUL after it. -EFBIG: longer than that. */
 int fd_read_all(int fd, size_t limit, char **ret_data, size_t *ret_len) MUST_CHECK;
 

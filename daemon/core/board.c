@@ -241,11 +241,12 @@ bool board_is_stopped(const struct board *board)
 {
 	const struct pool *pool;
 
-	if (board->stop == STOP_RUNNING || !TAILQ_EMPTY(&board->dirty) ||
-		!TAILQ_EMPTY(&board->refused))
+	if (board->stop == STOP_RUNNING || !TAILQ_EMPTY(&board->refused) ||
+		(!TAILQ_EMPTY(&board->dirty) && board->broken == 0))
 		return false;
 	TAILQ_FOREACH (pool, &board->pools, link) {
-		bool stays = board->keeps && (board->stop != STOP_DRAINING || pool->paused);
+		bool stays = board->broken < 0 ||
+			     (board->keeps && (board->stop != STOP_DRAINING || pool->paused));
 
 		if ((stays ? pool->count[TASK_ACTIVE] : pool_unfinished(pool)) > 0)
 			return false;

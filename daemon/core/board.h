@@ -34,6 +34,7 @@ enum notice_kind {
 	NOTICE_HOST_GONE,      /* pool; number: the process */
 	NOTICE_BREAKER_OPEN,   /* resource */
 	NOTICE_BREAKER_CLOSED, /* resource */
+	NOTICE_STORE_FAILED,   /* nothing: board_break() */
 	NOTICE_KINDS
 };
 
@@ -79,8 +80,10 @@ struct board {
 	uint64_t oldest_id; /* no task before it waits or runs; see board_oldest() */
 	enum stop_state stop;
 	int store_error; /* -errno that posts are refused with, because the store takes none; 0: it does */
+	int broken; /* -errno: the store takes nothing until a restart, see board_break(); 0: it may */
 	bool keeps; /* the store outlives the process: what waits at a stop stays for the next start */
-	bool is_telling; /* watches fire: nothing may change */
+	bool must_tell_broken; /* with the next board_undo() */
+	bool is_telling;       /* watches fire: nothing may change */
 };
 
 /* What a post asks for; views and strings are copied. */
@@ -193,6 +196,11 @@ void board_settle_starts(struct board *board);
 void board_settle(struct board *board, uint64_t now_us);
 /* It failed with this -errno; board_settle_starts() has what it had settled. */
 void board_undo(struct board *board, int error);
+/*
+ * No commit will ever succeed on this board, says the store with this -errno: every turn ends with board_undo() from here on. No
+ * task starts, no end is ever true, and the next board_undo() tells all who wait for one. Stopping waits for running tasks only.
+ */
+void board_break(struct board *board, int error);
 /* Tasks that left the history in this turn. */
 void board_sweep(struct board *board);
 

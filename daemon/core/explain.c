@@ -176,7 +176,9 @@ static void explain_queued(const struct task *task, uint64_t now_us, struct expl
 void explain_task(const struct task *task, uint64_t now_us, struct explanation *ret_explanation)
 {
 	*ret_explanation = (struct explanation){.estimate_us = EXPLAIN_UNKNOWN};
-	if (task->state == TASK_QUEUED) {
+	if (task->pool->board->broken < 0 && task_told_state(task) < TASK_ACTIVE) {
+		ret_explanation->waits_for = WAITS_FOR_STORE;
+	} else if (task->state == TASK_QUEUED) {
 		explain_queued(task, now_us, ret_explanation);
 	} else if (task->state == TASK_DELAYED) {
 		ret_explanation->waits_for = WAITS_FOR_DELAY;
@@ -225,6 +227,7 @@ static const char *const words[WAITS_FOR_KINDS] = {
 	[WAITS_FOR_RATE] = "rate",
 	[WAITS_FOR_BREAKER] = "breaker",
 	[WAITS_FOR_WORKERS] = "workers",
+	[WAITS_FOR_STORE] = "store",
 };
 
 const char *explain_word(enum waits_for waits_for)

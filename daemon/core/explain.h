@@ -24,6 +24,7 @@ enum waits_for {
 	WAITS_FOR_RATE,     /* a resource's rate */
 	WAITS_FOR_BREAKER,  /* a resource's breaker */
 	WAITS_FOR_WORKERS,  /* all are busy */
+	WAITS_FOR_STORE,    /* which takes nothing until a restart */
 	WAITS_FOR_KINDS
 };
 

@@ -13,6 +13,8 @@ static int sched_serve(struct board *board, struct pool *pool, uint64_t now_us)
 {
 	int r;
 
+	if (board->broken < 0)
+		return 0; /* no start would be written down */
 	/* What came back after the stop had ended all that waited. */
 	if (board->stop > STOP_DRAINING && !board->keeps && pool_waiting(pool) > 0)
 		board_cancel_waiting(board, pool, now_us);

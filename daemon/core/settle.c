@@ -175,6 +175,35 @@ static bool board_undo_task(struct board *board, struct task *task, int error)
 	return task->state != task->saved || task_is_ended(task);
 }
 
+void board_break(struct board *board, int error)
+{
+	struct pool *pool;
+	struct task *task;
+
+	board->broken = error;
+	board->must_tell_broken = true;
+	TAILQ_FOREACH (pool, &board->pools, link)
+		while ((task = TAILQ_FIRST(&pool->room)) != NULL)
+			board_refuse(board, task, error);
+	board_notice(board, &(struct notice){.kind = NOTICE_STORE_FAILED});
+}
+
+/* Whoever waits for a task waits in vain. Later only what changes has somebody who does not know: who follows its output. */
+static void board_tell_broken(struct board *board, int error)
+{
+	struct task *task;
+
+	if (board->must_tell_broken) {
+		for (task = board_above(board, 0); task != NULL;
+			task = board_above(board, task->id))
+			board_tell(board, &task->watches, task, error);
+		board->must_tell_broken = false;
+	} else {
+		TAILQ_FOREACH (task, &board->dirty, in_dirty)
+			board_tell(board, &task->watches, task, error);
+	}
+}
+
 void board_undo(struct board *board, int error)
 {
 	struct task_list keep = TAILQ_HEAD_INITIALIZER(keep);
@@ -193,6 +222,8 @@ void board_undo(struct board *board, int error)
 		}
 	}
 	TAILQ_CONCAT(&board->dirty, &keep, in_dirty);
+	if (board->broken < 0)
+		board_tell_broken(board, error);
 	board_close_turn(board, error);
 }
 

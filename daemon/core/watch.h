@@ -15,7 +15,8 @@ struct watch_list;
 
 struct watch {
 	/* task: the one that changed, NULL on a list that is not a task's. error: 0, or -errno of the commit that failed:
-	 * then the change was taken back, and a task that was posted in this turn is gone with the turn's sweep. */
+	 * then the change was taken back, and a task that was posted in this turn is gone with the turn's sweep. With
+	 * board->broken also for a task without a change, once: none of what it does from here on will be told. */
 	void (*fire)(struct watch *watch, struct task *task, int error);
 	struct watch_list *list; /* borrows: the list it is on, NULL: on none */
 	TAILQ_ENTRY(watch) link; /* in: list->watches */

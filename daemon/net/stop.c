@@ -104,6 +104,10 @@ void stop_check(struct daemon *daemon)
 		return;
 	if (!daemon->is_leaving) {
 		daemon->is_leaving = true;
+		if (!TAILQ_EMPTY(&daemon->board->dirty))
+			log_error("stop_unwritten",
+				"the store has not taken all that has ended: it runs again after "
+				"the next start");
 		stop_arm(daemon, GOODBYE_US);
 		hostlink_quit_all(daemon);
 		daemon->awake = true; /* once more, so that whoever waits for the end is told */

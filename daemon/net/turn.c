@@ -71,6 +71,8 @@ static void turn_undo(struct daemon *daemon, int error)
 		log_error("store_failed", "the store refused this turn's changes: %s",
 			strerror(-error));
 	daemon->store_error = error;
+	if (store_broken(daemon->store) < 0 && daemon->board->broken == 0)
+		board_break(daemon->board, error);
 	board_undo(daemon->board, error);
 }
 
@@ -85,7 +87,7 @@ static void turn_check_store(struct daemon *daemon)
 		log_warning("store_full", "no posts: %s", store_status(daemon->store).why);
 	else if (board->store_error == 0 && before < 0)
 		log_notice("store_has_room", "the store takes posts again");
-	if ((board->store_error < 0 || daemon->store_error < 0) &&
+	if ((board->store_error < 0 || daemon->store_error < 0) && board->broken == 0 &&
 		!deadline_is_set(&daemon->retry) &&
 		deadline_set(&board->deadlines, &daemon->retry, daemon->now_us + RETRY_US) < 0)
 		log_error("no_memory",
@@ -95,8 +97,10 @@ static void turn_check_store(struct daemon *daemon)
 /* Into the store; what need not be on the disk is handed over while the rest gets there. */
 static int turn_write(struct daemon *daemon)
 {
-	int r = store_commit(daemon->store, daemon->board);
+	int r = daemon->board->broken;
 
+	if (r == 0)
+		r = store_commit(daemon->store, daemon->board);
 	if (r < 0)
 		return r;
 	if (daemon->store->ops->flush ==
@@ -112,7 +116,8 @@ static int turn_write(struct daemon *daemon)
 static void turn_commit(struct daemon *daemon)
 {
 	struct board *board = daemon->board;
-	bool is_clean = board_is_clean(board);
+	/* With a store that is broken there are no other turns than those that failed. */
+	bool is_clean = board_is_clean(board) && store_broken(daemon->store) == 0;
 	uint64_t n_steps = board->n_steps;
 	int r = is_clean ? 0 : turn_write(daemon);
 
@@ -139,6 +144,8 @@ static void turn_tend(struct daemon *daemon)
 	bool wants_more = store_tend(daemon->store, is_idle) ||
 			  (daemon->store_error == 0 && !TAILQ_EMPTY(&board->forgotten));
 
+	if (store_broken(daemon->store) < 0 && board->broken == 0)
+		daemon->awake = true; /* just now: who waits is told at once */
 	if (daemon->is_tend_due)
 		daemon->n_tended_commits = daemon->n_commits;
 	daemon->is_tend_due = false;

@@ -127,8 +127,15 @@ int sqlite_db_run(struct sqlite_db *db, enum sqlite_statement statement)
 
 int64_t sqlite_db_log_size(uint64_t frames)
 {
-	return frames > 0 ? 32 + (int64_t)frames * (24 + SQLITE_DB_PAGE)
-			  : 0; /* sqlite.org/fileformat2.html, 4.1 */
+	return frames > 0 ? 32 + (int64_t)frames * (SQLITE_DB_FRAME_HEAD + SQLITE_DB_PAGE) : 0;
+}
+
+sqlite3_file *sqlite_db_log(struct sqlite_db *db)
+{
+	sqlite3_file *log = NULL;
+	int code = sqlite3_file_control(db->db, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &log);
+
+	return code == SQLITE_OK && log != NULL && log->pMethods != NULL ? log : NULL;
 }
 
 static int on_commit(void *arg, sqlite3 *handle, const char *name, int frames)
@@ -286,6 +293,26 @@ static int prepare_all(struct sqlite_db *db)
 								     : sqlite_db_exec(db, sql);
 }
 
+/*
+ * The names of the file and of the log, both perhaps new. SQLite flushes the folder once, with the first flush of the log, but does
+ * not look at what comes of that (unixSync() in its os_unix.c): so that is done with here, and then done again. What the log holds
+ * later is not worth more than its name.
+ */
+static int flush_names(struct sqlite_db *db, char *ret_why)
+{
+	sqlite3_file *log = sqlite_db_log(db);
+	int r = 0;
+
+	if (log != NULL && log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) != SQLITE_OK)
+		r = sqlite_db_error(db, SQLITE_IOERR_FSYNC);
+	if (r == 0)
+		r = fd_flush_folder_of(db->path);
+	if (r < 0)
+		say(ret_why, "%s: the log and the folder cannot be flushed to the disk: %s",
+			db->path, strerror(-r));
+	return r;
+}
+
 static int open_file(struct sqlite_db *db, bool is_import, char *ret_why)
 {
 	int r = make_file(db->path, is_import, ret_why);
@@ -299,7 +326,7 @@ static int open_file(struct sqlite_db *db, bool is_import, char *ret_why)
 		r = take_file(db, ret_why);
 		if (r == 0)
 			r = prepare_all(db);
-		return r;
+		return r == 0 ? flush_names(db, ret_why) : r;
 	}
 	say(ret_why, "%s: %s", db->path, db->db != NULL ? sqlite3_errmsg(db->db) : "out of memory");
 	return db->db != NULL ? sqlite_db_error(db, code) : -ENOMEM;

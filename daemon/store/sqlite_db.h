@@ -15,6 +15,8 @@
 
 #define SQLITE_DB_VERSION 1 /* of the tables */
 #define SQLITE_DB_PAGE    4096
+#define SQLITE_DB_FRAME_HEAD                                                                       \
+	24 /* bytes in the log before each page: sqlite.org/fileformat2.html, 4.1 */
 
 enum sqlite_statement {
 	SQL_BEGIN,
@@ -44,8 +46,10 @@ struct sqlite_db {
 	int broken;               /* -errno: nothing is written any more; 0: fine */
 	char why[STORE_WHY_SIZE]; /* why it takes no posts; "": it does */
 	uint64_t wal_frames;      /* pages in the log that a checkpoint would bring into the file */
-	bool is_shrinking;        /* the file gets shorter with the next checkpoint */
-	uint64_t last_id;         /* as it is written; 0: not */
+	uint64_t
+		retry_frames; /* a checkpoint failed: while there is no time for it not before so many */
+	bool is_shrinking; /* the file gets shorter with the next checkpoint */
+	uint64_t last_id;  /* as it is written; 0: not */
 	uint64_t commits, flushes, posts, unknown, last_flush_us;
 	struct hist flush;
 };
@@ -68,6 +72,8 @@ int sqlite_db_run(struct sqlite_db *db, enum sqlite_statement statement) MUST_CH
 int sqlite_db_error(struct sqlite_db *db, int code) MUST_CHECK;
 /* The file, closed, gets another name that says so, with its log; returns -EUCLEAN, and ret_why tells. what: what is wrong. */
 int sqlite_db_put_aside(const char *path, const char *what, char *ret_why) MUST_CHECK;
+/* SQLite's own handle of the log, so that a test's file system has it too; NULL: there is no log. */
+sqlite3_file *sqlite_db_log(struct sqlite_db *db);
 /* Bytes of a log with so many frames. */
 int64_t sqlite_db_log_size(uint64_t frames);
 

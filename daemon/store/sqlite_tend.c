@@ -88,14 +88,16 @@ int sqlite_tend_room(struct sqlite_db *db)
 	return 0;
 }
 
-static void checkpoint(struct sqlite_db *db)
+/* enough: the frames that this one was for. When it fails the next turn's would fail, too, and cost as much. */
+static void checkpoint(struct sqlite_db *db, uint64_t enough)
 {
 	int code = sqlite3_wal_checkpoint_v2(db->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 
 	if (code == SQLITE_OK) {
-		db->wal_frames = 0;
+		db->wal_frames = db->retry_frames = 0;
 		db->is_shrinking = false;
 	} else {
+		db->retry_frames = db->wal_frames + enough;
 		log_error("checkpoint", "%s: the log could not be brought into the file: %s (%d)",
 			db->path, sqlite3_errmsg(db->db), sqlite_db_error(db, code));
 	}
@@ -125,8 +127,10 @@ bool sqlite_tend(struct sqlite_db *db, bool is_idle)
 		return false;
 	if (is_idle && is_loose)
 		vacuum(db);
-	if (db->broken == 0 && (db->wal_frames >= enough || (is_quiet && db->is_shrinking)))
-		checkpoint(db);
+	if (db->broken == 0 &&
+		((db->wal_frames >= enough && (is_quiet || db->wal_frames >= db->retry_frames)) ||
+			(is_quiet && db->is_shrinking)))
+		checkpoint(db, enough);
 	return db->broken == 0 &&
 	       (db->wal_frames >= CHECKPOINT_IDLE || is_loose || db->is_shrinking);
 }

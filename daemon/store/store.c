@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "config/settings.h"
 #include "store/store_sqlite.h"
 
@@ -52,7 +53,8 @@ static int make_folders(char *path)
 		int r;
 
 		*at = '\0';
-		r = mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+		r = mkdir(path, 0700) < 0 ? -errno : fd_flush_folder_of(path);
+		r = r == -EEXIST ? 0 : r;
 		*at = '/';
 		if (r < 0)
 			return r;

@@ -50,6 +50,8 @@ struct store_ops {
 	int (*flush)(struct store *store);
 	/* 0: it takes posts; else what a commit of one would say, as far as is known before. */
 	int (*check)(struct store *store);
+	/* -errno: nothing is written any more, whatever comes, until a restart; 0: it is tried. NULL: never. */
+	int (*broken)(const struct store *store);
 	/* A step of what is not urgent; true: there is more, for a time when nothing else is to be done. */
 	bool (*tend)(struct store *store, bool is_idle);
 	void (*status)(const struct store *store, struct store_status *ret_status);
@@ -88,6 +90,11 @@ static inline int store_flush(struct store *store)
 static inline int store_check(struct store *store)
 {
 	return store->ops->check(store);
+}
+
+static inline int store_broken(const struct store *store)
+{
+	return store->ops->broken != NULL ? store->ops->broken(store) : 0;
 }
 
 static inline bool store_tend(struct store *store, bool is_idle)

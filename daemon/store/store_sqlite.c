@@ -167,26 +167,30 @@ static int sqlite_commit(struct store *store, const struct board *board)
 	return 0;
 }
 
-/* The log, by SQLite's own handle of it, so that a test's file system has it too. */
+/* All of the transaction stands in the log: whoever is told now that it failed would find it there. Without its last frame it is
+ * none; where it begins nobody knows if the log was here before us. A disk that does not flush may not take this either. */
+static void take_off_log(const struct sqlite_db *db, sqlite3_file *log)
+{
+	static const char no_frame[SQLITE_DB_FRAME_HEAD];
+	int64_t at = sqlite_db_log_size(db->wal_frames - 1);
+
+	if (log->pMethods->xTruncate(log, at) != SQLITE_OK)
+		(void)log->pMethods->xWrite(log, no_frame, sizeof no_frame, at);
+}
+
 static int sqlite_flush(struct store *store)
 {
 	struct sqlite_db *db = db_of(store);
 	uint64_t begun_us = clock_now_us();
-	sqlite3_file *log = NULL;
-	int code = SQLITE_OK;
+	sqlite3_file *log;
 
 	if (!db->owes_flush)
 		return 0;
 	db->owes_flush = false;
-	if (sqlite3_file_control(db->db, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK ||
-		log == NULL || log->pMethods == NULL)
-		return sqlite_db_error(db, SQLITE_IOERR_FSYNC);
-	code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
-	if (code != SQLITE_OK) {
-		/* All of the transaction stands in the log: whoever is told now that it failed would find it there. Without its last
-		 * frame it is none; where it begins nobody knows if the log was here before us. The disk that does not flush may
-		 * not take this either. */
-		(void)log->pMethods->xTruncate(log, sqlite_db_log_size(db->wal_frames - 1));
+	log = sqlite_db_log(db);
+	if (log == NULL || log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) != SQLITE_OK) {
+		if (log != NULL)
+			take_off_log(db, log);
 		return sqlite_db_error(db, SQLITE_IOERR_FSYNC);
 	}
 	db->flushes++;
@@ -216,6 +220,11 @@ static int sqlite_open_board(
 static int sqlite_check_room(struct store *store)
 {
 	return sqlite_tend_room(db_of(store));
+}
+
+static int sqlite_broken(const struct store *store)
+{
+	return container_of(store, const struct sqlite_db, store)->broken;
 }
 
 static bool sqlite_tend_store(struct store *store, bool is_idle)
@@ -272,6 +281,7 @@ static const struct store_ops sqlite_ops = {.name = "sqlite",
 	.commit = sqlite_commit,
 	.flush = sqlite_flush,
 	.check = sqlite_check_room,
+	.broken = sqlite_broken,
 	.tend = sqlite_tend_store,
 	.status = sqlite_status,
 	.close = sqlite_close};

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "wire/jsonread.h"
 
 #define SHOWN_KEY_MAX 48 /* bytes of a key in a reason */
 
@@ -28,7 +29,7 @@ static size_t end_of_string(struct view text, size_t from)
 
 /*
  * Byte (from 1) of the first bracket that is too deep or value that is one too many, or 0. Runs before
- * jansson, which recurses 2048 deep and takes some 200 bytes for a value of three: a message of brackets
+ * the reader, which recurses and takes some 200 bytes for a value of three: a message of brackets
  * must cost neither stack nor memory. Commas and opening brackets stand for values. On text that is no
  * JSON it may see more than there is, never less.
  */
@@ -59,7 +60,7 @@ static size_t find_too_much(struct view text, size_t max_values, const char **re
 	return 0;
 }
 
-/* What jansson does not look at. `key`: of the member that json is or is inside of, or NULL. */
+/* What the reader does not look at. `key`: of the member that json is or is inside of, or NULL. */
 static int check_value(json_t *json, const char *key, char *ret_why)
 {
 	const char *name;
@@ -95,19 +96,9 @@ static int check_value(json_t *json, const char *key, char *ret_why)
 	return r;
 }
 
-/* "\u0000 is not allowed without JSON_ALLOW_NUL near …": whoever sent the text cannot give flags to our library. */
-static void drop_constant(char *text)
-{
-	static const char constant[] = " without JSON_ALLOW_NUL";
-	char *at = strstr(text, constant);
-
-	if (at)
-		memmove(at, at + strlen(constant), strlen(at + strlen(constant)) + 1);
-}
-
 int json_parse_bounded(struct view text, size_t max_values, json_t **ret_json, char *ret_why)
 {
-	json_error_t error;
+	auto_json json_t *json = NULL;
 	const char *what;
 
 	size_t too_much = find_too_much(text, max_values, &what);
@@ -116,25 +107,13 @@ int json_parse_bounded(struct view text, size_t max_values, json_t **ret_json, c
 			what[0] == 'l' ? (size_t)JSON_DEPTH_LIMIT : max_values, what);
 		return -EBADMSG;
 	}
-	/* jansson wants a pointer also for nothing. */
-	auto_json json_t *json = json_loadb(text.data ? text.data : "", text.len,
-		JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-	if (!json) {
-		/* It says what is wrong with a text; for missing memory it mostly has no words. */
-		if (error.text[0] == '\0' || json_error_code(&error) == json_error_out_of_memory)
-			return -ENOMEM;
-		if (json_error_code(&error) == json_error_null_character)
-			drop_constant(error.text);
-		(void)snprintf(ret_why, JSON_WHY_SIZE, "byte %d: %s",
-			error.position > 0 ? error.position : 0, error.text);
+	int r = jsonread_text(text, &json, ret_why);
+	if (r == 0)
+		r = check_value(json, NULL, ret_why);
+	if (r == -EBADMSG)
 		str_make_safe(ret_why);
-		return -EBADMSG;
-	}
-	int r = check_value(json, NULL, ret_why);
-	if (r < 0) {
-		str_make_safe(ret_why);
+	if (r < 0)
 		return r;
-	}
 	*ret_json = take(json);
 	return 0;
 }

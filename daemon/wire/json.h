@@ -1,6 +1,6 @@
 /*
- * json: text -> jansson tree, with the limits that outside text is held to. jansson refuses duplicate keys, \u0000, NaN,
- * invalid UTF-8 and text after the value; this room adds depth, key length and the range in which a double is exact.
+ * json: text -> jansson tree, with the limits that outside text is held to. The reader (jsonread.c) refuses duplicate keys, \u0000,
+ * NaN, invalid UTF-8 and text after the value; here are depth, key length and the range in which a double is exact.
  */
 #ifndef WORKPOOL_WIRE_JSON_H
 #define WORKPOOL_WIRE_JSON_H
@@ -25,7 +25,7 @@ static inline void json_unref(json_t **json)
 /*
  * Any JSON value (a bare string or number too). 0: *ret_json is the caller's.
  * -EBADMSG: `ret_why` (JSON_WHY_SIZE bytes) says where and why ("byte 17: duplicate key"); it is valid UTF-8.
- * -ENOMEM; inside of its lexer jansson cannot tell it from bad text, then it is -EBADMSG.
+ * -ENOMEM.
  */
 int json_parse(struct view text, json_t **ret_json, char *ret_why) MUST_CHECK;
 /* The same for text that anybody may have sent: -EBADMSG too when it holds more than max_values values. */

@@ -3,8 +3,8 @@
  *
  * What it takes is JSON as RFC 8259 has it, but for: escapes that are not their own shortest form (\/ and \u), numbers with
  * a point, an exponent, a sign before 0 or more than 15 digits, more than SCAN_KEYS keys in the objects that are open,
- * more than SCAN_DEPTH levels or SCAN_VALUES values. Those are rare, and left to the parser. Why it is there: jansson and
- * the walks over its tree took two thirds of what a post costs.
+ * more than SCAN_DEPTH levels or SCAN_VALUES values. Those are rare, and left to the parser. Why it is there: the tree and
+ * the walks over it took two thirds of what a post costs.
  * Invariant: `to` never runs past the room that was reserved, for what is written is what was read without its blanks,
  * and each NUL stands for a quote.
  */

@@ -1,7 +1,7 @@
 /*
  * scan: a call of the common shape, read in one pass and without a tree: {"method":"…","parameters":{…}} with parameters
  * that are strings, integers, booleans or objects. It takes only what it is sure of; all else is msg.c's, which alone
- * refuses. So a call means the same whichever way it was read (fuzz_scan compares them, with jansson as the judge).
+ * refuses. So a call means the same whichever way it was read (fuzz_scan compares them, with msg_parse() as the judge).
  */
 #ifndef WORKPOOL_WIRE_SCAN_H
 #define WORKPOOL_WIRE_SCAN_H

@@ -60,11 +60,11 @@ class Oracle:
         """The answer of a Post."""
         self.tick += 1
         post.answered = True
-        if "error" in reply:
+        params = reply["parameters"]
+        if "error" in reply and not (reply["error"].endswith(".StorageFailed") and "id" in params):  # with an id it is there
             post.refused = reply["error"]
             self.n["refused"] += 1
             return None
-        params = reply["parameters"]
         id = int(params["id"])
         self.n["acknowledged"] += 1
         if params.get("joined"):

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -23,7 +24,8 @@ enum kind {
 	KIND_PWRITE = 4, /* to files */
 	KIND_SYNC = 8,
 	KIND_OPEN = 16,
-	KIND_TRUNCATE = 32
+	KIND_TRUNCATE = 32,
+	KIND_SYNC_FOLDER = 64 /* of those the ones that are no file's */
 };
 
 /* As shim.py has it. */
@@ -128,14 +130,22 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off_t at)
 	return fails(KIND_PWRITE, 0) ? -1 : syscall(SYS_pwrite64, fd, data, size, at);
 }
 
+static int sync_fails(int fd)
+{
+	struct stat is;
+
+	return fails(KIND_SYNC, 0) ||
+	       (fstat(fd, &is) == 0 && S_ISDIR(is.st_mode) && fails(KIND_SYNC_FOLDER, 0));
+}
+
 int fsync(int fd)
 {
-	return fails(KIND_SYNC, 0) ? -1 : (int)syscall(SYS_fsync, fd);
+	return sync_fails(fd) ? -1 : (int)syscall(SYS_fsync, fd);
 }
 
 int fdatasync(int fd)
 {
-	return fails(KIND_SYNC, 0) ? -1 : (int)syscall(SYS_fdatasync, fd);
+	return sync_fails(fd) ? -1 : (int)syscall(SYS_fdatasync, fd);
 }
 
 int ftruncate(int fd, off_t size)

@@ -6,7 +6,7 @@ import struct
 
 from kit.daemon import program
 
-MALLOC, WRITE, PWRITE, SYNC, OPEN, TRUNCATE = (1 << bit for bit in range(6))
+MALLOC, WRITE, PWRITE, SYNC, OPEN, TRUNCATE, SYNC_FOLDER = (1 << bit for bit in range(7))
 FORMAT = "iiiii"  # as struct control
 
 

@@ -207,7 +207,8 @@ def test_a_disk_without_one_byte_left(small_disk, dice, tell, kills):
     report(tell, oracle, f"a disk without a byte left 4 times{', with kills' * kills}")
 
 
-@pytest.mark.parametrize("kinds, what", [(faults.PWRITE, "write"), (faults.SYNC, "flush"), (faults.PWRITE | faults.SYNC, "write or flush")])
+@pytest.mark.parametrize("kinds, what", [(faults.PWRITE, "write"), (faults.SYNC, "flush"), (faults.PWRITE | faults.SYNC, "write or flush"),
+                                         (faults.SYNC | faults.TRUNCATE, "flush or cut")])
 def test_a_disk_that_does_not_work(tmp_path, dice, tell, kinds, what):
     oracle, shim, text = Oracle(), faults.Shim(tmp_path), config(tmp_path, "0")
     is_flush = bool(kinds & faults.SYNC)
@@ -256,12 +257,40 @@ def test_a_flush_that_fails_takes_nothing_else_along(tmp_path, tell):
                 n_refused += "error" in reply
                 assert ("error" in reply) == (n_refused > 0), f"flush {nth} fails, and post {n} is taken again: {reply}"
         assert shim.disarm() == 1
-        assert n_refused > 0 or nth == 2  # the second is the folder's, which SQLite does not look at
+        assert n_refused > 0
         daemon.kill()
     daemon = Victim(text, env=shim.env)
     look(daemon, oracle)
     daemon.kill()
     report(tell, oracle, "the 6th … 1st flush of a daemon failed")
+
+
+def test_the_folder_is_flushed_before_anything_is_promised(tmp_path, tell):
+    """A log whose name is not on the disk is none after a power cut, with all that is in it."""
+    oracle, shim, folder = Oracle(), faults.Shim(tmp_path), None
+    starts = (("new", 1), ("new", 2), ("new", 3), ("new", 4), ("old", 1), ("old", 2))
+    for n, (what, nth) in enumerate(starts):
+        if what == "new":  # the folder is made, too
+            folder = tmp_path / f"new{n}"
+            oracle.begin_anew()
+        shim.arm(faults.SYNC_FOLDER, nth, errno.EIO, forever=True)
+        daemon = Victim(config(folder, "0"), env=shim.env, ready=False)
+        status = daemon.wait_exit()
+        hits = shim.disarm()
+        assert status > 0 and hits > 0 and "folder" in daemon.stderr(), f"{status}, {hits} flushes of a folder failed: {daemon.stderr()}"
+        daemon.expect_status = status
+        daemon.finish()
+        daemon = Victim(config(folder, "0"), env=shim.env)
+        look(daemon, oracle)
+        shim.arm(faults.SYNC_FOLDER, 1, errno.EIO, forever=True)
+        with Client(daemon.path) as client:
+            for _ in range(20):
+                post = oracle.attempt("echo")
+                client.send("Post", {"handler": "echo", "name": post.name})
+                oracle.posted(post, client.recv_message())
+        assert shim.disarm() == 0  # the names are there for good
+        daemon.kill()
+    report(tell, oracle, f"{len(starts)} starts on a folder that does not flush")
 
 
 def test_the_log_does_not_eat_the_reserve(small_disk, dice, tell):

@@ -1,6 +1,7 @@
 /*
  * fuzz_json: what was taken is within the limits, and equal after writing and reading again;
- * what was refused has a reason; any bytes as a JSON string can be read again.
+ * what was refused has a reason; any bytes as a JSON string can be read again. Our reader takes
+ * what jansson's takes, and makes the same of it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #include "base/str.h"
 #include "wire/json.h"
+#include "wire/jsonread.h"
 
 #define BUF_LIMIT (1 << 24)
 
@@ -76,6 +78,23 @@ static void check_string(struct view bytes)
 	buf_done(&out);
 }
 
+/* Of texts that are not too deep for ours, and without NUL, which theirs takes behind a number or a word. */
+static void check_same(struct view text)
+{
+	auto_json json_t *theirs = json_loadb(text.data ? text.data : "", text.len,
+		JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
+	char why[JSON_WHY_SIZE];
+	auto_json json_t *ours = NULL;
+	size_t depth = 0;
+
+	for (size_t i = 0; i < text.len; i++)
+		depth += text.data[i] == '[' || text.data[i] == '{';
+	if (depth > 1000 || (text.len > 0 && memchr(text.data, '\0', text.len)))
+		return;
+	must((jsonread_text(text, &ours, why) == 0) == (theirs != NULL));
+	must(!theirs || json_equal(ours, theirs));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct view text = {(const char *)data, size};
@@ -94,5 +113,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (size > 0)
 		check_string(text);
+	check_same(text);
 	return 0;
 }

@@ -238,6 +238,59 @@ START_TEST(test_call_that_is_refused_says_why_and_holds_nothing)
 }
 END_TEST
 
+static int allocations_left; /* of jansson's, until one fails */
+
+static void *fail_one(size_t size)
+{
+	return allocations_left-- == 0 ? NULL : malloc(size);
+}
+
+/* Whichever allocation of a message fails, it is not the message that was wrong; and what came before is still answered. */
+START_TEST(test_call_without_memory_to_read_it_is_told_so)
+{
+	static const char text[] =
+		CALL("Post", "\"handler\":\"noop\",\"retries\":null,\"name\":\"n12345678901234\"");
+	int n = 0, client, waiter;
+	const char *heard;
+
+	fx_open(ONE_POOL);
+	waiter = client_open();
+	client_say(waiter, POST_WAIT);
+	fx_turn();
+	do {
+		client = client_open();
+		json_set_alloc_funcs(fail_one, free);
+		allocations_left = n++;
+		client_write(client, text, sizeof text); /* with its NUL */
+		fx_turn();
+		json_set_alloc_funcs(malloc, free);
+		heard = client_hear(client);
+		if (strstr(heard, "\"id\"") == NULL)
+			ck_assert_str_eq(heard,
+				"{\"error\":\"org.workpool.Internal\",\"parameters\":{"
+				"\"reason\":\"out of memory\"}}|<end>");
+		(void)close(client);
+	} while (strstr(heard, "\"id\"") == NULL);
+	ck_assert_int_gt(n, 8);
+	ck_assert_uint_eq(pool_of("default")->stats.counters.posted, 2);
+	/* In a line, where a person types, the connection goes on, and the call before it is answered first. */
+	client_say(waiter, text);
+	host_hear(host_of("default"));
+	host_done(host_of("default"), 0, OUTCOME_OK, "{}");
+	fx_turn();
+	json_set_alloc_funcs(fail_one, free);
+	allocations_left = 0;
+	fx_turn();
+	json_set_alloc_funcs(malloc, free);
+	heard = client_hear(waiter);
+	(void)find(heard, "\"state\":\"done\"");
+	(void)find(heard, "out of memory");
+	ck_assert_uint_eq(count_words(heard, "<end>"), 0);
+	(void)close(waiter);
+	fx_close();
+}
+END_TEST
+
 START_TEST(test_wait_tells_each_end_and_the_last_one_last)
 {
 	struct scene scene = scene_open();
@@ -488,6 +541,7 @@ int main(void)
 		test_call_with_more_answers_again_every_interval_until_the_client_goes,
 		test_call_for_an_interface_that_is_none_of_ours_is_answered_in_utf8,
 		test_call_that_is_refused_says_why_and_holds_nothing,
+		test_call_without_memory_to_read_it_is_told_so,
 		test_wait_tells_each_end_and_the_last_one_last,
 		test_call_that_asks_for_the_same_again_and_again_costs_one_answer,
 		test_calls_that_read_much_neither_pile_up_nor_get_stuck,

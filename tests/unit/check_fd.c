@@ -222,6 +222,22 @@ START_TEST(test_fd_read_all_says_what_is_wrong)
 }
 END_TEST
 
+START_TEST(test_fd_flush_folder_of_a_name_that_need_not_be_there)
+{
+	char name[] = "/tmp/workpool-test-XXXXXX";
+	int fd = mkstemp(name);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fd_flush_folder_of(name), 0);
+	ck_assert_int_eq(unlink(name), 0);
+	ck_assert_int_eq(fd_flush_folder_of(name), 0);
+	ck_assert_int_eq(fd_flush_folder_of("name"), 0);
+	ck_assert_int_eq(fd_flush_folder_of("/tmp/no-such-folder-of-workpool/name"), -ENOENT);
+	ck_assert_int_eq(fd_flush_folder_of("/proc/self/status"), 0); /* has no flush of folders */
+	(void)fd_close(fd);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("fd");
@@ -239,6 +255,7 @@ int main(void)
 	tcase_add_test(tcase, test_fd_read_all_takes_exactly_the_limit_and_not_one_more);
 	tcase_add_test(tcase, test_fd_read_all_without_limit_reads_a_short_file);
 	tcase_add_test(tcase, test_fd_read_all_says_what_is_wrong);
+	tcase_add_test(tcase, test_fd_flush_folder_of_a_name_that_need_not_be_there);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

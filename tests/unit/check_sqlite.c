@@ -727,6 +727,8 @@ static struct {
 	sqlite3_io_methods methods;
 	const sqlite3_io_methods *real;
 	int sync_error, write_error; /* what they answer; 0: what the disk does */
+	int truncate_error;
+	unsigned truncates; /* that were asked for */
 } disk;
 
 static int disk_sync(sqlite3_file *file, int flags)
@@ -737,6 +739,12 @@ static int disk_sync(sqlite3_file *file, int flags)
 static int disk_write(sqlite3_file *file, const void *data, int len, sqlite3_int64 at)
 {
 	return disk.write_error != 0 ? disk.write_error : disk.real->xWrite(file, data, len, at);
+}
+
+static int disk_truncate(sqlite3_file *file, sqlite3_int64 size)
+{
+	disk.truncates++;
+	return disk.truncate_error != 0 ? disk.truncate_error : disk.real->xTruncate(file, size);
 }
 
 static int disk_open(
@@ -751,6 +759,7 @@ static int disk_open(
 		disk.methods = *file->pMethods;
 		disk.methods.xSync = disk_sync;
 		disk.methods.xWrite = disk_write;
+		disk.methods.xTruncate = disk_truncate;
 		file->pMethods = &disk.methods;
 	}
 	return code;
@@ -793,6 +802,39 @@ START_TEST(test_sqlite_after_a_flush_that_failed_nothing_is_written_until_a_rest
 	same(before, after); /* what was refused is not there */
 	(void)box_post_one(&box);
 	box_turn_ok(&box);
+	box_close(&box);
+}
+END_TEST
+
+/* Each copies the whole log. */
+START_TEST(test_sqlite_a_checkpoint_that_failed_is_not_tried_with_every_turn)
+{
+	static char args[40000]; /* ten pages */
+	struct box box;
+	struct post post;
+
+	memset(args, '1', sizeof args);
+	box_init(&box, 1, 100000);
+	disk_use(&box);
+	box_open(&box);
+	box.fx.pool->paused = true;
+	post = box_post(&box);
+	post.args = (struct view){args, sizeof args};
+	disk.truncate_error = SQLITE_IOERR_TRUNCATE;
+	disk.truncates = 0;
+	for (unsigned i = 0; i < 250; i++) {
+		(void)fixture_post_as(&box.fx, &post);
+		box_turn_ok(&box);
+		(void)store_tend(box.store, false);
+	}
+	ck_assert_uint_ge(disk.truncates, 2); /* 2,750 pages */
+	ck_assert_uint_le(disk.truncates, 3);
+	(void)store_tend(box.store, true); /* nothing else is to be done */
+	ck_assert_uint_ge(disk.truncates, 3);
+	disk.truncate_error = 0;
+	(void)store_tend(box.store, true);
+	ck_assert(!store_tend(box.store, true));
+	crash_and_compare(&box);
 	box_close(&box);
 }
 END_TEST
@@ -845,6 +887,7 @@ int main(void)
 	tcase_add_test(tcase, test_sqlite_space_is_given_back);
 	tcase_add_test(
 		tcase, test_sqlite_after_a_flush_that_failed_nothing_is_written_until_a_restart);
+	tcase_add_test(tcase, test_sqlite_a_checkpoint_that_failed_is_not_tried_with_every_turn);
 	tcase_add_test(tcase, test_sqlite_after_a_write_that_failed_the_next_turn_tries_again);
 	return fixture_run("sqlite", tcase);
 }

@@ -122,6 +122,12 @@ static int store_do_check(struct store *store)
 	return fx.post_error;
 }
 
+static int store_do_broken(const struct store *store)
+{
+	(void)store;
+	return fx.broken;
+}
+
 static bool store_do_tend(struct store *store, bool is_idle)
 {
 	(void)store;
@@ -149,6 +155,7 @@ static const struct store_ops ops = {.name = "test",
 	.commit = store_do_commit,
 	.flush = store_do_flush,
 	.check = store_do_check,
+	.broken = store_do_broken,
 	.tend = store_do_tend,
 	.status = store_do_status,
 	.close = store_do_close};

@@ -53,6 +53,7 @@ struct fixture {
 	unsigned commits;               /* that were asked for */
 	int flush_error;                /* what flush() answers */
 	int post_error;                 /* what check() answers */
+	int broken;                     /* what broken() answers */
 	bool wants_tending;             /* what tend() answers */
 	unsigned n_tends, n_idle_tends; /* that were asked for */
 	uint64_t committed[FX_RUNS];

@@ -1,5 +1,5 @@
 /*
- * scan_judge: the judge of wire/scan.c: what scan_call() takes msg_parse(), that is jansson, must take too, with the same
+ * scan_judge: the judge of wire/scan.c: what scan_call() takes msg_parse() must take too, with the same
  * values. For check_scan and fuzz_scan.
  */
 #ifndef WORKPOOL_TESTS_SCAN_JUDGE_H
