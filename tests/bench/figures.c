@@ -75,13 +75,12 @@ static double percentile(const struct samples *samples, unsigned percent)
 	return samples->ns[(samples->n * percent + 99) / 100 - 1] / 1e3;
 }
 
-static void print_column(bool is_known, const char *format, double value)
+static void print_column(bool is_known, int decimals, double value)
 {
 	if (is_known)
-		(void)printf(format, value);
+		(void)printf("%.*f\t", decimals, value);
 	else
-		(void)printf("-");
-	(void)printf("\t");
+		(void)printf("-\t");
 }
 
 void figures_print(const struct watched *watched, const struct mark *before,
@@ -98,15 +97,14 @@ void figures_print(const struct watched *watched, const struct mark *before,
 
 	if (has_samples)
 		qsort(samples->ns, samples->n, sizeof *samples->ns, compare_samples);
-	print_column(true, "%.0f", ops * 1e9 / ns);
-	print_column(has_samples, "%.2f", has_samples ? percentile(samples, 50) : 0);
-	print_column(has_samples, "%.2f", has_samples ? percentile(samples, 99) : 0);
-	print_column(watched->server_pid > 0, "%.3f", server_ns / ops / 1e3);
-	print_column(watched->has_host, "%.3f", host_ns / ops / 1e3);
-	print_column(true, "%.3f", all_ns / ops / 1e3);
-	print_column(true, "%.0f", others > 0 ? others : 0);
-	print_column(
-		watched->has_flushes, "%.4f", (double)(after->flushes - before->flushes) / ops);
-	print_column(watched->is_fill, "%.1f", grown / ops);
+	print_column(true, 0, ops * 1e9 / ns);
+	print_column(has_samples, 2, has_samples ? percentile(samples, 50) : 0);
+	print_column(has_samples, 2, has_samples ? percentile(samples, 99) : 0);
+	print_column(watched->server_pid > 0, 3, server_ns / ops / 1e3);
+	print_column(watched->has_host, 3, host_ns / ops / 1e3);
+	print_column(true, 3, all_ns / ops / 1e3);
+	print_column(true, 0, others > 0 ? others : 0);
+	print_column(watched->has_flushes, 4, (double)(after->flushes - before->flushes) / ops);
+	print_column(watched->is_fill, 1, grown / ops);
 	(void)printf("\n");
 }
