@@ -4,6 +4,7 @@
  */
 #include "cpu.h"
 
+#include <dirent.h>
 #include <err.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -12,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define KTHREADD 2 /* the parent of all threads of the kernel */
+
 uint64_t cpu_clock_ns(clockid_t clock)
 {
 	struct timespec ts;
@@ -19,6 +22,11 @@ uint64_t cpu_clock_ns(clockid_t clock)
 	if (clock_gettime(clock, &ts) < 0)
 		err(1, "clock_gettime");
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t cpu_now_ns(void)
+{
+	return cpu_clock_ns(CLOCK_MONOTONIC);
 }
 
 clockid_t cpu_clock_of(pid_t pid)
@@ -72,4 +80,48 @@ uint64_t cpu_busy_ns(int cpu)
 		errx(1, "/proc/stat: %s", line);
 	return (user + nice + system + irq + softirq + steal) *
 	       (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+/* The file of a process as a text; false: there is none, or it is gone. */
+static bool read_of(const char *pid, const char *name, char *ret_text, int size)
+{
+	char path[300];
+	FILE *file;
+	bool has;
+
+	(void)snprintf(path, sizeof path, "/proc/%s/%s", pid, name);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	has = fgets(ret_text, size, file) != NULL;
+	(void)fclose(file);
+	return has;
+}
+
+uint64_t cpu_kernel_ns(void)
+{
+	DIR *proc = opendir("/proc");
+	const struct dirent *entry;
+	uint64_t sum_ns = 0;
+
+	if (proc == NULL)
+		err(1, "/proc");
+	while ((entry = readdir(proc)) != NULL) {
+		char text[512];
+		const char *name_end;
+		int parent;
+		unsigned long long ns;
+
+		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
+			!read_of(entry->d_name, "stat", text, sizeof text))
+			continue;
+		name_end = strrchr(text, ')'); /* a name may hold anything */
+		if (name_end != NULL && sscanf(name_end, ") %*c %d", &parent) == 1 &&
+			parent == KTHREADD &&
+			read_of(entry->d_name, "schedstat", text, sizeof text) &&
+			sscanf(text, "%llu", &ns) == 1)
+			sum_ns += ns;
+	}
+	(void)closedir(proc);
+	return sum_ns;
 }

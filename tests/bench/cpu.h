@@ -1,5 +1,5 @@
 /*
- * cpu: who used how much processor time. Called by load.c before and after a measurement.
+ * cpu: who used how much processor time. Called by figures.c before and after a measurement.
  */
 #ifndef WORKPOOL_BENCH_CPU_H
 #define WORKPOOL_BENCH_CPU_H
@@ -12,6 +12,9 @@
 
 uint64_t cpu_clock_ns(clockid_t clock);
 
+/* CLOCK_MONOTONIC. */
+uint64_t cpu_now_ns(void);
+
 /* The CPU time of all threads of a process, to the nanosecond. */
 clockid_t cpu_clock_of(pid_t pid);
 
@@ -20,5 +23,8 @@ int cpu_pinned_to(void);
 
 /* What all programs used of that CPU, or with -1 of all together, and what the hypervisor took. */
 uint64_t cpu_busy_ns(int cpu);
+
+/* What the kernel's own threads used that are there, on all CPUs. */
+uint64_t cpu_kernel_ns(void);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * proto: see proto.h. The bytes are those of beanstalkd's doc/protocol.txt, of redis' RESP2 and of
- * workpoold-protocol(7); the echo is sent what workpoold is sent. Answers are parsed as far as a
- * client must in order to find their end and to notice a refusal.
+ * proto: see proto.h. The bytes are those of beanstalkd's doc/protocol.txt, of redis' RESP2, of
+ * gearmand's PROTOCOL and of workpoold-protocol(7); the echo is sent what workpoold is sent. Answers
+ * are parsed as far as a client must in order to find their end and to notice a refusal.
  */
 #include "proto.h"
 
@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BODY                                                          \
-	"{\"order\":471108,\"customer\":\"c-20931\",\"amount\":1999," \
-	"\"items\":[1,2,3],\"gift\":1}"
+const char proto_body[] = "{\"order\":471108,\"customer\":\"c-20931\",\"amount\":1999,"
+			  "\"items\":[1,2,3],\"gift\":1}";
+const char proto_body_100[] = "{\"order\":471108,\"customer\":\"c-20931\",\"amount\":1999,"
+			      "\"items\":[1,2,3],\"gift\":1,\"note\":\"leave at no. 7\"}";
 
-#define BODY_BYTES (sizeof BODY - 1)
-
-_Static_assert(BODY_BYTES >= 76 && BODY_BYTES <= 80, "about as long as the other measurements'");
+_Static_assert(sizeof proto_body >= 76 + 1 && sizeof proto_body <= 80 + 1, "see proto.h");
+_Static_assert(sizeof proto_body_100 == 100 + 1, "see proto.h");
 
 /* What snprintf() returns, for formats that fit by construction. */
 static size_t fits(int n)
@@ -42,9 +42,12 @@ static size_t workpool_call(char *out, const char *method, const char *params)
 	return fits(n) + 1; /* its NUL is the message's end */
 }
 
-static size_t workpool_post(char *out)
+static size_t workpool_post(char *out, const char *body)
 {
-	return workpool_call(out, "Post", "{\"handler\":\"noop\",\"args\":" BODY "}");
+	char params[CALL_MAX];
+
+	(void)fits(snprintf(params, sizeof params, "{\"handler\":\"noop\",\"args\":%s}", body));
+	return workpool_call(out, "Post", params);
 }
 
 static size_t workpool_drain(char *out)
@@ -55,8 +58,7 @@ static size_t workpool_drain(char *out)
 /* Where others wait for ever nothing drains: a task behind all of the batch, which does not count as done. */
 static size_t workpool_last(char *out)
 {
-	return workpool_call(
-		out, "Post", "{\"handler\":\"fail\",\"priority\":9,\"wait\":true}");
+	return workpool_call(out, "Post", "{\"handler\":\"fail\",\"priority\":9,\"wait\":true}");
 }
 
 size_t proto_stats(char *out)
@@ -77,9 +79,9 @@ static struct said workpool_hear(const char *in, size_t len)
 
 /* beanstalkd */
 
-static size_t beanstalk_post(char *out)
+static size_t beanstalk_post(char *out, const char *body)
 {
-	return fits(snprintf(out, CALL_MAX, "put 0 0 60 %zu\r\n%s\r\n", BODY_BYTES, BODY));
+	return fits(snprintf(out, CALL_MAX, "put 0 0 60 %zu\r\n%s\r\n", strlen(body), body));
 }
 
 static size_t beanstalk_take(char *out, unsigned worker)
@@ -128,10 +130,10 @@ static struct said beanstalk_hear(const char *in, size_t len)
 
 #define BULK "$%zu\r\n%.*s\r\n"
 
-static size_t redis_post(char *out)
+static size_t redis_post(char *out, const char *body)
 {
-	return fits(snprintf(out, CALL_MAX, "*3\r\n$5\r\nLPUSH\r\n$1\r\nq\r\n" BULK, BODY_BYTES,
-		(int)BODY_BYTES, BODY));
+	return fits(snprintf(out, CALL_MAX, "*3\r\n$5\r\nLPUSH\r\n$1\r\nq\r\n" BULK, strlen(body),
+		(int)strlen(body), body));
 }
 
 /* The reliable form: the task goes to a list of the worker's own, and off it when it has ended. */
@@ -145,9 +147,8 @@ static size_t redis_take(char *out, unsigned worker)
 
 static size_t redis_end(char *out, unsigned worker, struct text task)
 {
-	return fits(snprintf(out, CALL_MAX,
-		"*4\r\n$4\r\nLREM\r\n$3\r\np%02u\r\n$1\r\n1\r\n" BULK, worker, task.len,
-		(int)task.len, task.data));
+	return fits(snprintf(out, CALL_MAX, "*4\r\n$4\r\nLREM\r\n$3\r\np%02u\r\n$1\r\n1\r\n" BULK,
+		worker, task.len, (int)task.len, task.data));
 }
 
 static size_t redis_pop(char *out, unsigned worker)
@@ -188,17 +189,142 @@ static struct said redis_hear(const char *in, size_t len)
 	}
 }
 
+/* gearmand: a head of 12 bytes (NUL "REQ" or "RES", type, length of the rest; most significant byte
+ * first), then fields parted by NUL bytes. */
+
+enum gear_type {
+	GEAR_CAN_DO = 1,
+	GEAR_PRE_SLEEP = 4,
+	GEAR_NOOP = 6,
+	GEAR_JOB_CREATED = 8,
+	GEAR_GRAB_JOB = 9,
+	GEAR_NO_JOB = 10,
+	GEAR_JOB_ASSIGN = 11,
+	GEAR_WORK_COMPLETE = 13,
+	GEAR_SUBMIT_JOB_BG = 18,
+};
+
+#define GEAR_HEAD 12
+#define GEAR_NAME "noop"
+#define GEAR_ID   "%012llu" /* of one length, so that stamp() can write over it */
+
+static void gear_put_number(char *out, size_t number)
+{
+	for (unsigned i = 0; i < 4; i++)
+		out[i] = (char)(number >> (24 - 8 * i) & 0xff);
+}
+
+static size_t gear_number(const char *in)
+{
+	size_t number = 0;
+
+	for (unsigned i = 0; i < 4; i++)
+		number = number << 8 | (unsigned char)in[i];
+	return number;
+}
+
+/* The head of a packet whose fields stand behind it. */
+static size_t gear_packet(char *out, enum gear_type type, size_t fields)
+{
+	memcpy(out, "\0REQ", 4);
+	gear_put_number(out + 4, type);
+	gear_put_number(out + 8, fields);
+	return fits((int)(GEAR_HEAD + fields));
+}
+
+/* With an id: of those without one the queue in a file keeps only the last. */
+static size_t gear_post(char *out, const char *body)
+{
+	return gear_packet(out, GEAR_SUBMIT_JOB_BG,
+		fits(snprintf(out + GEAR_HEAD, CALL_MAX - GEAR_HEAD, GEAR_NAME "%c" GEAR_ID "%c%s",
+			0, 0ULL, 0, body)));
+}
+
+static void gear_stamp(char *post, uint64_t number)
+{
+	char id[32];
+	size_t n = fits(snprintf(id, sizeof id, GEAR_ID, (unsigned long long)number));
+
+	memcpy(post + GEAR_HEAD + sizeof GEAR_NAME, id, n);
+}
+
+static size_t gear_hello(char *out)
+{
+	memcpy(out + GEAR_HEAD, GEAR_NAME, strlen(GEAR_NAME));
+	return gear_packet(out, GEAR_CAN_DO, strlen(GEAR_NAME));
+}
+
+static size_t gear_take(char *out, unsigned worker)
+{
+	(void)worker;
+	return gear_packet(out, GEAR_GRAB_JOB, 0);
+}
+
+static size_t gear_end(char *out, unsigned worker, struct text task)
+{
+	(void)worker;
+	return gear_packet(out, GEAR_WORK_COMPLETE,
+		fits(snprintf(out + GEAR_HEAD, CALL_MAX - GEAR_HEAD, "%.*s%c", (int)task.len,
+			task.data, 0)));
+}
+
+static size_t gear_sleep(char *out)
+{
+	return gear_packet(out, GEAR_PRE_SLEEP, 0);
+}
+
+static struct said gear_hear(const char *in, size_t len)
+{
+	static const enum said_kind kinds[] = {
+		[GEAR_NOOP] = SAID_WAKE,
+		[GEAR_JOB_CREATED] = SAID_ACK,
+		[GEAR_NO_JOB] = SAID_NONE,
+		[GEAR_JOB_ASSIGN] = SAID_TASK,
+	};
+	size_t type, whole;
+	enum said_kind kind = SAID_NO;
+
+	if (len < GEAR_HEAD)
+		return (struct said){.kind = SAID_PART};
+	type = gear_number(in + 4);
+	whole = GEAR_HEAD + gear_number(in + 8);
+	if (len < whole)
+		return (struct said){.kind = SAID_PART};
+	if (type < sizeof kinds / sizeof kinds[0] && kinds[type] != SAID_PART)
+		kind = kinds[type];
+	/* A task's handle is its first field. */
+	return (struct said){
+		kind, whole, {in + GEAR_HEAD, strnlen(in + GEAR_HEAD, whole - GEAR_HEAD)}};
+}
+
+#define BEANSTALK                                                                                  \
+	.post = beanstalk_post, .take = beanstalk_take, .end = beanstalk_end, .hear = beanstalk_hear
+#define REDIS .post = redis_post, .take = redis_take, .end = redis_end, .hear = redis_hear
+
 static const struct proto protos[] = {
 	{.name = "echo", .post = workpool_post, .hear = workpool_hear},
-	{.name = "workpoold", .post = workpool_post, .drain = workpool_drain,
+	{.name = "workpoold",
+		.post = workpool_post,
+		.drain = workpool_drain,
 		.hear = workpool_hear},
-	{.name = "workpoold-held", .post = workpool_post, .drain = workpool_last,
+	{.name = "workpoold-held",
+		.post = workpool_post,
+		.drain = workpool_last,
 		.hear = workpool_hear},
-	{.name = "beanstalkd", .post = beanstalk_post, .take = beanstalk_take, .end = beanstalk_end,
-		.hear = beanstalk_hear},
-	{.name = "redis", .post = redis_post, .take = redis_take, .end = redis_end,
-		.hear = redis_hear},
+	{.name = "beanstalkd", BEANSTALK},
+	{.name = "beanstalkd-steps", BEANSTALK, .is_stepwise = true},
+	{.name = "redis", REDIS},
+	{.name = "redis-steps", REDIS, .is_stepwise = true},
 	{.name = "redis-pop", .post = redis_post, .take = redis_pop, .hear = redis_hear},
+	{.name = "gearmand",
+		.post = gear_post,
+		.stamp = gear_stamp,
+		.hello = gear_hello,
+		.take = gear_take,
+		.end = gear_end,
+		.sleep = gear_sleep,
+		.hear = gear_hear,
+		.is_end_silent = true},
 };
 
 const struct proto *proto_find(const char *name)
