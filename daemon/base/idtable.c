@@ -111,19 +111,28 @@ void *idtable_remove(struct idtable *table, uint64_t id)
 	return value;
 }
 
+/* The first page behind one that is not there. Looked for from both ends: who takes all out begins at one of them. */
+static struct idtable_page *page_behind(const struct idtable *table, uint64_t number)
+{
+	struct idtable_page *low = TAILQ_FIRST(&table->pages);
+	struct idtable_page *high = TAILQ_LAST(&table->pages, page_list);
+
+	if (high == NULL || high->number < number)
+		return NULL;
+	while (low->number < number && high->number > number) {
+		low = TAILQ_NEXT(low, link);
+		high = TAILQ_PREV(high, page_list, link);
+	}
+	return low->number > number ? low : TAILQ_NEXT(high, link);
+}
+
 void *idtable_above(const struct idtable *table, uint64_t id)
 {
 	struct idtable_page *page = page_of(table, id);
 	uint64_t from = id % PAGE_IDS + 1;
 
-	/* Its page is gone: the next one is looked for from the end, where most walks begin. */
 	if (page == NULL) {
-		struct idtable_page *last = TAILQ_LAST(&table->pages, page_list);
-
-		while (last != NULL && last->number > id / PAGE_IDS) {
-			page = last;
-			last = TAILQ_PREV(last, page_list, link);
-		}
+		page = page_behind(table, id / PAGE_IDS);
 		from = 0;
 	}
 	for (; page != NULL; page = TAILQ_NEXT(page, link), from = 0)
@@ -139,9 +148,10 @@ void *idtable_below(const struct idtable *table, uint64_t id)
 	uint64_t end = id % PAGE_IDS;
 
 	if (page == NULL) {
-		page = TAILQ_LAST(&table->pages, page_list);
-		while (page != NULL && page->number > id / PAGE_IDS)
-			page = TAILQ_PREV(page, page_list, link);
+		struct idtable_page *behind = page_behind(table, id / PAGE_IDS);
+
+		page = behind != NULL ? TAILQ_PREV(behind, page_list, link)
+				      : TAILQ_LAST(&table->pages, page_list);
 		end = PAGE_IDS;
 	}
 	for (; page != NULL; page = TAILQ_PREV(page, page_list, link), end = PAGE_IDS)
