@@ -163,7 +163,7 @@ static void mongodb_stop(struct offer *offer)
 
 	for (size_t i = 0; i < MONGO_PARTS; i++)
 		json_decref(config->parts[i]);
-	mongo_params_done(&config->params);
+	mongo_part_params_done(&config->params);
 	if (config->reads)
 		mongoc_read_concern_destroy(config->reads);
 	if (config->writes)
@@ -185,7 +185,7 @@ static int make(struct offer *offer, struct mongo_config *config, char ret_why[S
 		return -EINVAL;
 	}
 	if (r == 0)
-		r = mongo_params_make(&config->params, config->op->params, config->op->n_params,
+		r = mongo_part_params(&config->params, config->op->params, config->op->n_params,
 			config->parts, ret_why);
 	if (r == 0)
 		r = mongo_get(&offer->registry->mongos, config->uri, &config->timeouts,

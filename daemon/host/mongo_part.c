@@ -109,7 +109,7 @@ static int add_names(struct mongo_params *params, const json_t *json, char *ret_
 	return r;
 }
 
-int mongo_params_make(struct mongo_params *params, const struct param *own, size_t n_own,
+int mongo_part_params(struct mongo_params *params, const struct param *own, size_t n_own,
 	json_t *const parts[MONGO_PARTS], char ret_why[SETTING_WHY_SIZE])
 {
 	int r = 0;
@@ -129,7 +129,7 @@ int mongo_params_make(struct mongo_params *params, const struct param *own, size
 	return r;
 }
 
-void mongo_params_done(struct mongo_params *params)
+void mongo_part_params_done(struct mongo_params *params)
 {
 	for (size_t i = params->n_own; i < params->n; i++)
 		free((char *)params->rows[i].name);

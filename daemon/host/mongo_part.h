@@ -35,11 +35,11 @@ struct mongo_params {
 
 /*
  * Of an operation's own parameters those that no part replaces, and behind them what the parts ask for (NULL: not given by
- * the configuration). -EINVAL: a name stands for two things, or there are too many; -ENOMEM. mongo_params_done() after a
+ * the configuration). -EINVAL: a name stands for two things, or there are too many; -ENOMEM. mongo_part_params_done() after a
  * failure, too.
  */
-int mongo_params_make(struct mongo_params *params, const struct param *own, size_t n_own,
+int mongo_part_params(struct mongo_params *params, const struct param *own, size_t n_own,
 	json_t *const parts[MONGO_PARTS], char ret_why[SETTING_WHY_SIZE]) MUST_CHECK;
-void mongo_params_done(struct mongo_params *params);
+void mongo_part_params_done(struct mongo_params *params);
 
 #endif
