@@ -113,11 +113,14 @@ void *idtable_remove(struct idtable *table, uint64_t id)
 
 void *idtable_above(const struct idtable *table, uint64_t id)
 {
-	struct idtable_page *page = page_of(table, id);
+	struct idtable_page *page = page_of(table, id), *first = TAILQ_FIRST(&table->pages);
 	uint64_t from = id % PAGE_IDS + 1;
 
-	/* Its page is gone: the next one is looked for from the end, where most walks begin. */
-	if (page == NULL) {
+	/* Its page is gone: it was before all others, or the next one is looked for from the end, where most walks begin. */
+	if (page == NULL && first != NULL && first->number > id / PAGE_IDS) {
+		page = first;
+		from = 0;
+	} else if (page == NULL) {
 		struct idtable_page *last = TAILQ_LAST(&table->pages, page_list);
 
 		while (last != NULL && last->number > id / PAGE_IDS) {
