@@ -526,7 +526,6 @@ END_TEST
 START_TEST(test_config_texts_promise_nothing_that_is_not_there)
 {
 	static const char *const words[] = {"coprocess", "plugin", "isolation"};
-	static const char *const words[] = {"coprocess", "plugin", "isolation", "update", "delete"};
 	static int (*const writers[])(struct buf *) = {config_write_shipped, config_write_manual};
 
 	for (size_t i = 0; i < ARRAY_SIZE(writers); i++) {
