@@ -6,8 +6,9 @@
  * Invariants: `fd` never blocks. Whenever bytes are read what waits in `out` is written first, so that a daemon that stops reading
  * until we read (workpoold-protocol(7), max_output) cannot hang us. `in` takes more than CONN_QUEUE_BYTES only for one message,
  * `out` too: so memory is bounded, and who sends is told FULL instead of waiting for what only he can do. A write that fails is
- * no end: what the daemon said before it closed is read. Messages end with newlines and not NUL: a call that the daemon cannot
- * read then costs that call only, and not the connection and those behind it.
+ * no end: what the daemon said before it closed is read. Calls end with newlines and not NUL: one that the daemon cannot read then
+ * costs that call only, and not the connection and those behind it. Replies may end with either, since one to a call that is too
+ * long leaves before the daemon has seen a newline.
  */
 #include "client/lib/conn.h"
 
@@ -238,19 +239,33 @@ void conn_write(struct workpool *wp)
 	give_back(&wp->out);
 }
 
-/* Looks for the end of the next message in what has come. */
+/* Where the next terminator is, from `from` on; text.len: there is none. No reply has one inside. */
+static size_t find_end(struct view text, size_t from)
+{
+	const char *newline = memchr(text.data + from, '\n', text.len - from);
+	size_t len = newline ? (size_t)(newline - text.data) : text.len;
+	const char *nul = memchr(text.data + from, '\0', len - from);
+
+	return nul ? (size_t)(nul - text.data) : len;
+}
+
+/* Looks for the end of the next message in what has come. What is empty is none: some messages end with both terminators. */
 static void find_message(struct workpool *wp)
 {
-	struct view text = buf_view(&wp->in);
-
-	if (wp->has_message || text.len == wp->scanned)
-		return;
-	const char *end = memchr(text.data + wp->scanned, '\n', text.len - wp->scanned);
-	wp->has_message = end != NULL;
-	wp->scanned = end ? (size_t)(end - text.data) : text.len;
-	if (wp->scanned > CONN_LIMIT_BYTES) {
-		wp->has_message = false;
-		wp->ended = WORKPOOL_BAD_REPLY;
+	while (!wp->has_message && buf_len(&wp->in) > wp->scanned) {
+		struct view text = buf_view(&wp->in);
+		size_t end = find_end(text, wp->scanned);
+		if (end == 0) {
+			buf_consume(&wp->in, 1);
+			continue;
+		}
+		wp->scanned = end;
+		wp->has_message = end < text.len;
+		if (end > CONN_LIMIT_BYTES) {
+			wp->has_message = false;
+			wp->ended = WORKPOOL_BAD_REPLY;
+			return;
+		}
 	}
 }
 

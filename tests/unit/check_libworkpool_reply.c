@@ -53,6 +53,28 @@ START_TEST(test_replies_come_in_order_with_the_data_of_their_calls)
 }
 END_TEST
 
+/* The daemon that has not seen our newline yet ends with NUL, one that knows nothing of us with both. */
+START_TEST(test_reply_may_end_with_either_terminator_or_both)
+{
+	static const char text[] = "\0{\"parameters\":{\"n\":0}}\0{\"parameters\":{\"n\":1}}\n\0"
+				   "{\"parameters\":{\"n\":2}}\n\n{\"parameters\":{\"n\":3}}\0\n";
+	int peer;
+	struct workpool *wp = client_open(&peer);
+
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(workpool_send(wp, "Stats", NULL, 0, NULL), 0);
+	peer_say_bytes(peer, text, sizeof(text) - 1);
+	for (int i = 0; i < 4; i++) {
+		struct workpool_reply *reply = client_receive(wp);
+		ck_assert_int_eq(workpool_reply_int(reply, "n", -1), i);
+		workpool_reply_free(reply);
+	}
+	ck_assert_int_eq(workpool_process(wp), 0);
+	workpool_free(wp);
+	(void)close(peer);
+}
+END_TEST
+
 START_TEST(test_reply_in_single_bytes_is_one_when_it_is_whole)
 {
 	static const char text[] = "{\"parameters\":{\"a\":\"\\u00e4\xc3\xa4\"}}\n";
@@ -117,7 +139,7 @@ END_TEST
 
 static const char *const garbage_rows[] = {
 	"nonsense\n",
-	"\n",
+	" \n",
 	"[1]\n",
 	"7\n",
 	"{\"parameters\":{}}trailing\n",
@@ -326,6 +348,7 @@ int main(void)
 	TCase *tcase = tcase_create("replies");
 
 	tcase_add_test(tcase, test_replies_come_in_order_with_the_data_of_their_calls);
+	tcase_add_test(tcase, test_reply_may_end_with_either_terminator_or_both);
 	tcase_add_test(tcase, test_reply_in_single_bytes_is_one_when_it_is_whole);
 	tcase_add_loop_test(tcase, test_error_has_a_code_of_its_own_and_words, 0,
 		(int)ARRAY_SIZE(daemon_errors));

@@ -175,8 +175,8 @@ def on_terminal(socket_path, *args, code=0, env=None):
 
 
 class Fake:
-    """A daemon that is played, for clients that send lines: answer(call) gives the bytes that each call is answered with, a NUL
-    standing for the terminator; None: no answer, b"": the connection is closed."""
+    """A daemon that is played, for clients that send lines: answer(call) gives the bytes that each call is answered with; None: no
+    answer, b"": the connection is closed."""
 
     def __init__(self, answer):
         self.dir = tempfile.mkdtemp(prefix="wp-")
@@ -228,7 +228,7 @@ class Fake:
                 if answer == b"":
                     return False
                 if answer is not None:
-                    sock.sendall(answer.replace(b"\0", b"\n"))
+                    sock.sendall(answer)
             return bool(data)
         except OSError:
             return False
