@@ -259,7 +259,7 @@ int call_run(struct workpool *wp, const struct request *request, uint64_t until_
 		return code;
 	code = receive(wp, until_us, &reply);
 	if (code) {
-		wp->n_dropped = wp->n;
+		conn_drop(wp);
 		return fail(wp, code);
 	}
 	code = fail_reply(wp, reply);

@@ -182,7 +182,8 @@ int workpool_open(struct workpool *wp, int timeout_ms)
 	uint64_t pause_us = RETRY_FIRST_US;
 
 	fail_none(wp);
-	if (conn_is_usable(wp))
+	/* Does it only look open? Whatever comes of it: then it is closed. */
+	if (conn_is_usable(wp) && conn_turn(wp, 0) != WORKPOOL_NO_MEMORY && conn_is_usable(wp))
 		return 0;
 	workpool_close(wp);
 	for (;;) {
@@ -328,6 +329,12 @@ static void drop_replies(struct workpool *wp)
 		conn_take(wp);
 		conn_pop(wp);
 	}
+}
+
+void conn_drop(struct workpool *wp)
+{
+	wp->n_dropped = wp->n;
+	drop_replies(wp);
 }
 
 static bool may_read(const struct workpool *wp)

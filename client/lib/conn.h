@@ -51,6 +51,8 @@ int conn_next(const struct workpool *wp, struct view *ret_message) MUST_CHECK;
 void conn_take(struct workpool *wp);
 /* The oldest call has had its last reply. */
 void conn_pop(struct workpool *wp);
+/* Nobody wants the replies that are outstanding. */
+void conn_drop(struct workpool *wp);
 /* Room for one more call: 0, WORKPOOL_NO_MEMORY, WORKPOOL_FULL. */
 int conn_reserve_call(struct workpool *wp) MUST_CHECK;
 void conn_push(struct workpool *wp, void *data, bool is_more); /* into that room */

@@ -41,6 +41,7 @@
 #define call_run          workpool_p_call_run
 #define call_send         workpool_p_call_send
 #define conn_deadline     workpool_p_conn_deadline
+#define conn_drop         workpool_p_conn_drop
 #define conn_is_usable    workpool_p_conn_is_usable
 #define conn_next         workpool_p_conn_next
 #define conn_pop          workpool_p_conn_pop

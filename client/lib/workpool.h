@@ -25,19 +25,18 @@ enum workpool_code {
 	WORKPOOL_OK = 0,
 
 	/* Of the way to the daemon. */
-	WORKPOOL_NO_MEMORY = -1,    /* nothing is lost: the call can be tried again */
+	WORKPOOL_NO_MEMORY = -1,    /* what was not waited for can be tried again */
 	WORKPOOL_BAD_ARGUMENT = -2, /* of a function here: nothing was sent */
 	WORKPOOL_UNREACHABLE = -3,  /* no daemon at the socket */
 	WORKPOOL_FORBIDDEN = -4,    /* the socket may not be opened by this user */
 	WORKPOOL_TIMED_OUT = -5,    /* not in the time given */
 	WORKPOOL_CLOSED = -6,       /* not open, or the daemon has closed */
-	WORKPOOL_BAD_REPLY = -7,    /* what came is no reply: only workpool_close() helps */
+	WORKPOOL_BAD_REPLY = -7,    /* what came is no reply: the connection is of no use any more */
 	WORKPOOL_FULL = -8,         /* replies have to be received before more can be sent */
 	WORKPOOL_IDLE = -9,         /* no reply is on its way: nothing was sent that has one */
 
 	/* The daemon's answer is an error: org.workpool. */
-	WORKPOOL_OTHER_ERROR =
-		-32, /* one without a code here: workpool_reply_error() has its name */
+	WORKPOOL_OTHER_ERROR = -32, /* workpool_reply_error() has its name */
 	WORKPOOL_AT_CAPACITY = -33,
 	WORKPOOL_DUPLICATE = -34,
 	WORKPOOL_SHUTTING_DOWN = -35,
@@ -71,7 +70,7 @@ enum workpool_code {
 struct workpool *workpool_new(const char *path);
 void workpool_free(struct workpool *wp); /* closes; NULL is allowed */
 /* Connects; as long as nobody listens, as while the daemon starts again, it is tried until timeout_ms have passed. Nothing if
- * it is open; after WORKPOOL_CLOSED or WORKPOOL_BAD_REPLY a new connection, without what the old one had. */
+ * it is open; if it broke, also unnoticed, a new connection, without what the old one had. */
 int workpool_open(struct workpool *wp, int timeout_ms);
 /* The same with a stream socket that is connected already, which is closed by the connection from now on. */
 int workpool_open_fd(struct workpool *wp, int fd);

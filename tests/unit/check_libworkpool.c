@@ -89,9 +89,22 @@ START_TEST(test_open_waits_for_a_daemon_that_starts)
 	ck_assert_int_eq(listen(fd, 1), 0);
 	ck_assert_int_eq(pthread_join(thread, &code), 0);
 	ck_assert_int_eq((intptr_t)code, 0);
+	int first = workpool_fd(wp);
 	ck_assert_int_eq(workpool_open(wp, 0), 0);
+	ck_assert_int_eq(workpool_fd(wp), first);
 	ck_assert_int_eq(fcntl(workpool_fd(wp), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
 	ck_assert_int_eq(fcntl(workpool_fd(wp), F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+	/* It notices by itself that the daemon has closed, and connects again. */
+	int peer = accept(fd, NULL, NULL);
+	ck_assert_int_eq(workpool_send(wp, "Stats", NULL, 0, NULL), 0);
+	(void)close(peer);
+	ck_assert_int_eq(workpool_open(wp, 0), 0);
+	ck_assert_uint_eq(workpool_pending(wp), 0);
+	peer = accept(fd, NULL, NULL);
+	ck_assert_int_eq(workpool_send(wp, "Stats", NULL, 0, NULL), 0);
+	ck_assert_int_eq(workpool_flush(wp, LIMIT_MS), 0);
+	peer_expect(peer, "{\"method\":\"org.workpool.Stats\",\"parameters\":{}}");
+	(void)close(peer);
 	workpool_free(wp);
 	(void)close(fd);
 	(void)unlink(addr.sun_path);
@@ -234,7 +247,9 @@ START_TEST(test_post_says_what_its_options_say)
 	options.unique = NULL;
 	ck_assert_int_eq(workpool_send_post(wp, "h", "{}}", &options, NULL), WORKPOOL_BAD_ARGUMENT);
 	options.size--;
-	ck_assert_int_eq(workpool_post(wp, "h", "{}", &options, 0, NULL), WORKPOOL_BAD_ARGUMENT);
+	ck_assert_int_eq(workpool_send_post(wp, "h", "{}", &options, NULL), WORKPOOL_BAD_ARGUMENT);
+	options.size += 2;
+	ck_assert_int_eq(workpool_send_post(wp, "h", "{}", &options, NULL), WORKPOOL_BAD_ARGUMENT);
 	ck_assert_uint_eq(workpool_pending(wp), 3);
 	workpool_free(wp);
 	(void)close(peer);

@@ -89,7 +89,9 @@ START_TEST(test_replies_that_nobody_takes_cost_bounded_memory)
 	}
 	ck_assert_uint_ge(n_sent, QUEUE_BYTES / strlen(line));
 	/* Nothing is waited for that only we can do. */
-	ck_assert_int_eq(workpool_finish(wp, -1), WORKPOOL_FULL);
+	while (_i == 1 && workpool_send(wp, "Stats", NULL, 0, NULL) == 0)
+		;
+	ck_assert_int_eq(_i == 1 ? workpool_flush(wp, -1) : workpool_finish(wp, -1), WORKPOOL_FULL);
 	reply = client_receive(wp);
 	ck_assert_uint_eq(strlen(workpool_reply_text(reply, "a")), 60000);
 	workpool_reply_free(reply);
@@ -345,7 +347,7 @@ int main(void)
 	tcase_add_test(tcase,
 		test_ten_thousand_posts_to_a_daemon_that_reads_slowly_are_all_answered_in_order);
 	tcase_add_test(tcase, test_daemon_that_reads_nothing_costs_bounded_memory);
-	tcase_add_test(tcase, test_replies_that_nobody_takes_cost_bounded_memory);
+	tcase_add_loop_test(tcase, test_replies_that_nobody_takes_cost_bounded_memory, 0, 2);
 	tcase_add_test(tcase, test_oneway_calls_between_others_are_done_when_it_is_finished);
 	tcase_add_test(tcase, test_oneway_calls_only_are_flushed_when_it_is_full);
 	tcase_add_test(tcase, test_huge_reply_is_a_reply);

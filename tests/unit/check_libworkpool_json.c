@@ -294,6 +294,33 @@ START_TEST(test_memory_that_runs_out_is_told_and_loses_nothing)
 }
 END_TEST
 
+/* The reply that a call had no memory for is not taken for that of the next one. */
+START_TEST(test_memory_that_runs_out_in_a_call_mixes_no_replies)
+{
+	char line[LINE_SIZE];
+	int code = WORKPOOL_NO_MEMORY;
+
+	for (fails_at = 1; code != 0; fails_at++) {
+		struct workpool_reply *reply;
+		int peer, n_calls = 0;
+		struct workpool *wp = client_open(&peer);
+		peer_say(peer, "{\"parameters\":{\"n\":1}}\n{\"parameters\":{\"n\":2}}\n");
+		n_allocations = 0;
+		IN_LIBRARY(code, workpool_call(wp, "X", NULL, LIMIT_MS, NULL));
+		ck_assert(code == 0 || code == WORKPOOL_NO_MEMORY);
+		ck_assert_int_eq(workpool_call(wp, "X", NULL, LIMIT_MS, &reply), 0);
+		ck_assert_int_eq(workpool_flush(wp, LIMIT_MS), 0);
+		while (peer_is_readable(peer, 0) && peer_read_line(peer, line))
+			n_calls++;
+		ck_assert_int_eq(workpool_reply_int(reply, "n", -1), n_calls);
+		workpool_reply_free(reply);
+		workpool_free(wp);
+		(void)close(peer);
+	}
+	ck_assert_uint_gt(fails_at, 4);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("libworkpool_json");
@@ -306,6 +333,7 @@ int main(void)
 	tcase_add_loop_test(
 		tcase, test_value_inside_of_a_reply_is_found, 0, (int)ARRAY_SIZE(inside_rows));
 	tcase_add_test(tcase, test_memory_that_runs_out_is_told_and_loses_nothing);
+	tcase_add_test(tcase, test_memory_that_runs_out_in_a_call_mixes_no_replies);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -53,6 +53,29 @@ START_TEST(test_replies_come_in_order_with_the_data_of_their_calls)
 }
 END_TEST
 
+START_TEST(test_order_is_kept_however_many_calls_are_outstanding)
+{
+	int peer;
+	struct workpool *wp = client_open(&peer);
+	size_t n_sent = 0, n_received = 0;
+
+	/* More and more are outstanding, and some are always answered meanwhile. */
+	for (size_t round = 1; round < 200; round++) {
+		for (size_t i = 0; i < 3; i++, n_sent++)
+			ck_assert_int_eq(workpool_send(wp, "X", NULL, 0, (void *)n_sent), 0);
+		peer_say(peer, DONE DONE);
+		for (size_t i = 0; i < 2; i++, n_received++) {
+			struct workpool_reply *reply = client_receive(wp);
+			ck_assert_ptr_eq(workpool_reply_data(reply), (void *)n_received);
+			workpool_reply_free(reply);
+		}
+		ck_assert_uint_eq(workpool_pending(wp), round);
+	}
+	workpool_free(wp);
+	(void)close(peer);
+}
+END_TEST
+
 /* The daemon that has not seen our newline yet ends with NUL, one that knows nothing of us with both. */
 START_TEST(test_reply_may_end_with_either_terminator_or_both)
 {
@@ -144,6 +167,9 @@ static const char *const garbage_rows[] = {
 	"7\n",
 	"{\"parameters\":{}}trailing\n",
 	"{\"parameters\":{}\n",
+	"{\"parameters\":{} \"error\":\"x\"}\n",
+	"{,\"parameters\":{}}\n",
+	"{\"parameters\":{},}\n",
 	"{\"parameters\":[]}\n",
 	"{\"error\":7}\n",
 	"{\"continues\":1}\n",
@@ -348,6 +374,7 @@ int main(void)
 	TCase *tcase = tcase_create("replies");
 
 	tcase_add_test(tcase, test_replies_come_in_order_with_the_data_of_their_calls);
+	tcase_add_test(tcase, test_order_is_kept_however_many_calls_are_outstanding);
 	tcase_add_test(tcase, test_reply_may_end_with_either_terminator_or_both);
 	tcase_add_test(tcase, test_reply_in_single_bytes_is_one_when_it_is_whole);
 	tcase_add_loop_test(tcase, test_error_has_a_code_of_its_own_and_words, 0,
