@@ -110,8 +110,9 @@ static int make_policy(struct offer *offer, char ret_why[SETTING_WHY_SIZE])
 			r = refuse(ret_why, "write_paths: needs absolute paths");
 	}
 	if (r == 0)
-		r = sandbox_policy_new(offer->registry->sandbox, writable.at, writable.n,
-			config->argv.at[0], &config->policy, ret_why);
+		r = sandbox_policy_new(offer->registry->sandbox, writable.at,
+			config->sandbox ? writable.n : 0,
+			config->sandbox ? config->argv.at[0] : NULL, &config->policy, ret_why);
 	exec_config_free_words(&writable);
 	return r;
 }
@@ -136,7 +137,7 @@ int exec_config_start(struct offer *offer, char ret_why[SETTING_WHY_SIZE])
 		if (!strchr(config->env.at[i], '=') || config->env.at[i][0] == '=')
 			r = refuse(ret_why, "environment: NAME=value words");
 	}
-	if (r == 0 && config->sandbox)
+	if (r == 0)
 		r = make_policy(offer, ret_why);
 	if (r == 0 && config->needs_scratch) {
 		r = spawner_make_home(offer->registry->spawner);

@@ -35,7 +35,7 @@ struct exec_config {
 	struct words env; /* configured only */
 	bool gets_args;
 	bool needs_scratch;            /* no directory is configured */
-	struct sandbox_policy *policy; /* owns; NULL: no sandbox */
+	struct sandbox_policy *policy; /* owns */
 };
 
 #define EXEC_CONFIG_SETTINGS 12

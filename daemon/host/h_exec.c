@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@
 #include "host/exec_config.h"
 #include "host/exec_report.h"
 #include "host/handler.h"
-#include "host/scratch.h"
+#include "host/sandbox.h"
 #include "host/spawner.h"
 #include "host/stream.h"
 #include "host/task.h"
@@ -35,7 +36,8 @@ struct run {
 	struct work *task;         /* borrows */
 	struct spawner *spawner;   /* borrows */
 	struct child child;        /* known to the spawner between start() and finish() */
-	struct sandbox_pass *pass; /* owns; NULL: none is needed, or there is none */
+	struct sandbox_pass *pass; /* owns */
+	bool is_clean;             /* nothing is left of the program */
 	int event_fd;              /* owns */
 	int in_fd;                 /* owns: -1 when all is written, or nobody reads */
 	size_t written;            /* of the args and their newline */
@@ -59,10 +61,9 @@ static void write_args(struct run *run)
 {
 	struct view given = task_args(run->task);
 	struct view args = given.len > 0 ? given : VIEW_LIT("{}"); /* a program can count on JSON */
-	struct view part = run->written < args.len ? (struct view){args.data + run->written,
-							     args.len - run->written}
-						   : VIEW_LIT("\n");
-	ssize_t n = write(run->in_fd, part.data, part.len);
+	const struct iovec parts[] = {
+		{(char *)args.data + run->written, args.len - run->written}, {(char *)"\n", 1}};
+	ssize_t n = writev(run->in_fd, parts, ARRAY_SIZE(parts));
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -210,17 +211,19 @@ static int make_pipes(struct run *run, const struct exec_config *config, int ret
 	return r;
 }
 
-static int start(struct run *run, const char *directory)
+static int start(struct run *run)
 {
 	const struct exec_config *config = task_offer(run->task)->config;
 	int fds[SPAWN_FDS] = {-1, -1, -1, [SPAWN_RULES] = sandbox_fd(run->pass)};
 	struct spawn_order order;
 	struct words env;
 
-	int r = exec_config_order(config, run->task, directory, &env, &order);
+	int r = exec_config_order(config, run->task, sandbox_directory(run->pass), &env, &order);
 	if (r < 0)
 		return r;
 	r = make_pipes(run, config, fds);
+	if (r == 0 && config->gets_args)
+		write_args(run);
 	if (r == 0)
 		r = spawner_start(run->spawner, &run->child, &order, fds);
 	close_all(fds);
@@ -238,9 +241,9 @@ static void finish(struct run *run)
 	run->event_fd = fd_close(run->event_fd);
 }
 
-static void run_program(struct run *run, const char *directory, struct result *result)
+static void run_program(struct run *run, struct result *result)
 {
-	int r = start(run, directory);
+	int r = start(run);
 
 	if (r < 0) {
 		result_fail(result, "start", "the program cannot be started: %s", strerror(-r));
@@ -250,6 +253,7 @@ static void run_program(struct run *run, const char *directory, struct result *r
 	end_if_cancelled(run); /* a cancel that came before the state */
 	r = watch(run);
 	struct child child = spawner_look(run->spawner, &run->child);
+	run->is_clean = child.state == CHILD_ENDED && child.left_none;
 	spawner_forget(run->spawner, &run->child);
 	capture_drain(&run->out);
 	capture_drain(&run->err);
@@ -263,26 +267,11 @@ static void run_program(struct run *run, const char *directory, struct result *r
 	exec_report_set(&child, &run->out, &run->err, run->kill_at_us > 0, result);
 }
 
-/* Its directory, and its pass through the sandbox. */
-static int prepare(struct run *run, char **ret_scratch, char why[SETTING_WHY_SIZE])
-{
-	const struct exec_config *config = task_offer(run->task)->config;
-	int r = run->event_fd < 0 ? -errno : 0;
-
-	if (r == 0 && config->needs_scratch)
-		r = scratch_make(run->spawner->home, ret_scratch);
-	if (r < 0)
-		(void)snprintf(why, SETTING_WHY_SIZE, "%s", strerror(-r));
-	else if (config->policy)
-		r = sandbox_enter(config->policy, *ret_scratch, &run->pass, why);
-	return r;
-}
-
 static void exec_run(struct work *task, struct result *result)
 {
 	const struct offer *offer = task_offer(task);
 	const struct exec_config *config = offer->config;
-	auto_free char *scratch = NULL;
+	const char *home = config->needs_scratch ? offer->registry->spawner->home : NULL;
 	char why[SETTING_WHY_SIZE];
 	struct run run = {
 		.task = task,
@@ -296,14 +285,17 @@ static void exec_run(struct work *task, struct result *result)
 	stream_init(&run.streams[0], STREAM_OUT, &run.out);
 	stream_init(&run.streams[1], STREAM_ERR, &run.err);
 	run.child.event_fd = run.event_fd;
-	if (prepare(&run, &scratch, why) == 0)
-		run_program(&run, scratch, result);
+	int r = run.event_fd < 0 ? -errno : 0;
+	if (r < 0)
+		(void)snprintf(why, sizeof(why), "%s", strerror(-r));
+	else
+		r = sandbox_enter(config->policy, home, &run.pass, why);
+	if (r == 0)
+		run_program(&run, result);
 	else
 		result_fail(result, "start", "the program cannot be started: %s", why);
 	finish(&run);
-	scratch_remove(scratch);
-	if (config->policy)
-		sandbox_leave(config->policy, run.pass);
+	sandbox_leave(config->policy, run.pass, run.is_clean);
 }
 
 const struct handler handler_exec = {

@@ -34,8 +34,8 @@
 #include "host/spawnmsg.h"
 
 #define ENVIRON_BYTES (256u * 1024) /* of an orphan, that are looked at */
-#define ORPHANS_BYTES (1024u * 1024)
-#define END_TRIES     200 /* of END_STEP_MS, for the end of all children */
+#define LIST_BYTES    4096          /* of the list of children, at first */
+#define END_TRIES     200           /* of END_STEP_MS, for the end of all children */
 #define END_STEP_MS   10
 #define LOOK_MS       10 /* until orphans that do not tell whose they are are looked at again */
 #define UNKNOWN_US    (US_PER_SEC / 2) /* so long some may not tell; then they are nobody's */
@@ -54,6 +54,9 @@ struct kid {
 struct reaper {
 	int fd;
 	int signal_fd;
+	int children_fd;  /* /proc/…/children; -1: this kernel has none */
+	char *list;       /* owns: what was last read from there */
+	size_t list_size; /* bytes that there is room for */
 	uint64_t
 		unknown_since_us; /* at every look since then some orphan did not tell; 0: all do */
 	char *home;               /* owns: a directory to remove at the end; NULL: none */
@@ -249,23 +252,47 @@ static enum claim claim_of(const struct reaper *reaper, pid_t pid)
 	return CLAIM_NONE;
 }
 
-/* KILLs orphans that no running child can lay claim to. Without CONFIG_PROC_CHILDREN in the kernel: none is found. */
-static void kill_orphans(struct reaper *reaper)
+/* The numbers of all children, up to a NUL. NULL: without CONFIG_PROC_CHILDREN in the kernel, or when there is no memory
+ * for them, nobody knows. */
+static const char *list_children(struct reaper *reaper)
 {
-	char path[64];
-	size_t len;
+	size_t len = 0;
+	ssize_t n;
+
+	do {
+		if (len + 1 >= reaper->list_size) {
+			size_t size = reaper->list_size > 0 ? reaper->list_size * 2 : LIST_BYTES;
+			char *list = realloc(reaper->list, size);
+			if (!list)
+				return NULL;
+			reaper->list = list;
+			reaper->list_size = size;
+		}
+		n = pread(reaper->children_fd, reaper->list + len, reaper->list_size - len - 1,
+			(off_t)len);
+		len += n > 0 ? (size_t)n : 0;
+	} while (n > 0);
+	reaper->list[len] = '\0';
+	return n == 0 ? reaper->list : NULL;
+}
+
+/* KILLs orphans that no running child can lay claim to. true: there is none, claimed or not. */
+static bool kill_orphans(struct reaper *reaper)
+{
 	uint64_t now_us = clock_now_us(), since_us = reaper->unknown_since_us;
+	const char *list = list_children(reaper);
+	bool is_none = list != NULL;
+	char *end;
 
 	reaper->unknown_since_us = 0;
-	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-	auto_free char *list = read_proc(path, ORPHANS_BYTES, &len);
-	for (char *at = list, *end; at && *at; at = end) {
+	for (const char *at = list; at && *at; at = end) {
 		pid_t pid = (pid_t)strtol(at, &end, 10);
 		if (end == at || pid <= 0)
 			break;
 		end += strspn(end, " \n");
 		if (idmap_find(&reaper->by_pid, (uint64_t)pid))
 			continue;
+		is_none = false;
 		enum claim claim = claim_of(reaper, pid);
 		if (claim == CLAIM_UNKNOWN)
 			reaper->unknown_since_us = since_us > 0 ? since_us : now_us;
@@ -273,6 +300,7 @@ static void kill_orphans(struct reaper *reaper)
 			(claim == CLAIM_UNKNOWN && now_us - reaper->unknown_since_us > UNKNOWN_US))
 			(void)kill(pid, SIGKILL);
 	}
+	return is_none;
 }
 
 static void reap(struct reaper *reaper, pid_t pid)
@@ -290,7 +318,7 @@ static void reap(struct reaper *reaper, pid_t pid)
 		return;
 	(void)idmap_remove(&reaper->by_id, kid->id);
 	TAILQ_REMOVE(&reaper->kids, kid, link);
-	kill_orphans(reaper);
+	reply.left_none = kill_orphans(reaper);
 	reply.id = kid->id;
 	reply.what = SPAWN_ENDED;
 	reply.status = status;
@@ -313,7 +341,7 @@ static bool reap_all(struct reaper *reaper)
 		reap(reaper, info.si_pid);
 	}
 	if (was_orphan) /* its own children are ours now */
-		kill_orphans(reaper);
+		(void)kill_orphans(reaper);
 	return true;
 }
 
@@ -328,7 +356,7 @@ static void end_all(struct reaper *reaper)
 		struct pollfd p = {.fd = reaper->signal_fd, .events = POLLIN};
 		struct signalfd_siginfo info;
 
-		kill_orphans(reaper);
+		(void)kill_orphans(reaper);
 		if (poll(&p, 1, END_STEP_MS) > 0)
 			(void)!read(reaper->signal_fd, &info, sizeof(info));
 	}
@@ -338,6 +366,7 @@ static void end_all(struct reaper *reaper)
 static int prepare(struct reaper *reaper)
 {
 	sigset_t chld;
+	char path[64];
 
 	for (int i = 0; i < 3; i++) {
 		if (fcntl(i, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
@@ -346,6 +375,8 @@ static int prepare(struct reaper *reaper)
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return -errno;
 	(void)prctl(PR_SET_NAME, "workpool-spawn");
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	reaper->children_fd = open(path, O_RDONLY | O_CLOEXEC);
 	reaper->confine = confine_new(landlock_abi());
 	birth_init();
 	(void)sigemptyset(&chld);
@@ -378,7 +409,7 @@ void reaper_run(int fd)
 			errno != EINTR)
 			break;
 		if (reaper.unknown_since_us > 0)
-			kill_orphans(&reaper);
+			(void)kill_orphans(&reaper);
 		if (fds[1].revents != 0) {
 			(void)!read(reaper.signal_fd, &info, sizeof(info));
 			(void)reap_all(&reaper);

@@ -107,6 +107,7 @@ static void on_ended(struct child *child, const struct spawn_reply *reply)
 {
 	child->state = CHILD_ENDED;
 	child->status = reply->status;
+	child->left_none = reply->left_none;
 	child->usage = reply->usage;
 }
 
@@ -122,7 +123,8 @@ static void take_reply(struct spawner *spawner, const struct spawn_reply *reply)
 	struct child *child = find(spawner, reply->id);
 	if (child && reply->what < ARRAY_SIZE(takers) && takers[reply->what]) {
 		takers[reply->what](child, reply);
-		wake(child);
+		if (child->state != CHILD_RUNNING) /* nobody waits for that */
+			wake(child);
 	}
 	(void)pthread_mutex_unlock(&spawner->lock);
 }

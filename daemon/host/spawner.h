@@ -22,13 +22,14 @@ enum child_state { CHILD_STARTING, CHILD_RUNNING, CHILD_FAILED, CHILD_ENDED };
 /* One child, from spawner_start() to spawner_forget(); lives in the caller's frame. */
 struct child {
 	uint64_t id;
-	int event_fd; /* borrows: an eventfd that is written to at every change of state */
+	int event_fd; /* borrows: an eventfd that is written to when it has failed or ended */
 	/* Guarded by spawner->lock; read by spawner_look(). */
 	enum child_state state;
 	pid_t pid;               /* from CHILD_RUNNING on */
 	const char *step;        /* CHILD_FAILED: borrows a constant: "execve", "chdir" … */
 	int error;               /* CHILD_FAILED: errno */
 	int status;              /* CHILD_ENDED: as of wait(2) */
+	bool left_none;          /* CHILD_ENDED: no process of its is left */
 	struct rusage usage;     /* CHILD_ENDED: with all its descendants that were waited for */
 	TAILQ_ENTRY(child) link; /* in: spawner->children */
 };

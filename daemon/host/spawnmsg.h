@@ -84,11 +84,12 @@ enum spawn_step {
 
 struct spawn_reply {
 	uint64_t id;
-	uint32_t what;  /* enum spawn_what */
-	int32_t pid;    /* SPAWN_STARTED */
-	uint32_t step;  /* SPAWN_FAILED: enum spawn_step */
-	int32_t error;  /* SPAWN_FAILED: errno */
-	int32_t status; /* SPAWN_ENDED */
+	uint32_t what;      /* enum spawn_what */
+	int32_t pid;        /* SPAWN_STARTED */
+	uint32_t step;      /* SPAWN_FAILED: enum spawn_step */
+	int32_t error;      /* SPAWN_FAILED: errno */
+	int32_t status;     /* SPAWN_ENDED */
+	uint32_t left_none; /* SPAWN_ENDED: no process was left of it; 0: one may be for a moment */
 	struct rusage usage;
 };
 

@@ -150,11 +150,31 @@ def test_end_of_the_program_counts_and_not_of_its_output(start, tmp_path):
     procs.check_gone([int(task["result"]["stdout"])], procs.time.monotonic() + 1, "after the task")
 
 
-def test_resource_usage_is_told(run):
-    busy = f"{sys.executable} -c \"import time\nwhile time.process_time() < 0.2: pass\nx = bytearray(30 << 20)\""
-    result = run(busy)["result"]
+BUSY = f"{sys.executable} -c \"import time\nwhile time.process_time() < 0.2: pass\nx = bytearray(30 << 20)\""
+
+
+def check_usage(result):
     assert result["user_us"] + result["system_us"] >= 150_000
     assert 30 << 20 < result["max_rss_bytes"] < 1 << 30
+
+
+@pytest.mark.parametrize("end, state", [("exit 0", "done"), ("exit 3", "failed"), ("kill -KILL $$", "failed")], ids=["done", "status", "signal"])
+def test_resource_usage_is_told_however_it_ends(run, end, state):
+    task = run(f"{BUSY}; {end}", crash_max=1)
+    assert task["state"] == state
+    check_usage(task["result"])
+
+
+def test_resource_usage_of_a_program_that_was_ended_is_told(start, tmp_path):
+    with procs.fifo(tmp_path) as told:
+        daemon = start(ONE + procs.shell_handler(tmp_path, "program", f"{BUSY}; echo used >{told.path}; exec sleep 600"))
+        client = daemon.client()
+        client.send("Post", {"handler": "program", "wait": True})
+        told.line()
+        daemon.client().call("Cancel", {"ids": ["1"]})
+        task = client.recv()["task"]
+    assert task["state"] == "cancelled"
+    check_usage(task["result"])
 
 
 @pytest.mark.short

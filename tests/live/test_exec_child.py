@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 
 import pytest
@@ -216,7 +217,7 @@ def test_without_working_directory_each_task_has_an_empty_private_one(probe, tmp
     found = probe(env={"TMPDIR": str(tmp_path)})
     assert found["files"] == [] and found["mode"] == 0o700 and found["owner"] == found["uid"]
     assert os.path.commonpath([found["cwd"], tmp_path]) == str(tmp_path) != found["cwd"]
-    assert not os.path.exists(found["cwd"])
+    check_empty_at_the_end(probe.daemon, tmp_path, but=["probe.py"])
 
 
 def folders_of_tasks(place):
@@ -224,10 +225,24 @@ def folders_of_tasks(place):
     return sorted(str(path.relative_to(place)) for host in place.iterdir() for path in host.iterdir())
 
 
-def check_empty_at_the_end(daemon, place):
+def check_empty_at_the_end(daemon, place, but=()):
     daemon.signal(signal.SIGTERM)
     assert daemon.wait_exit() == 0
-    assert procs.names_of(place) == []
+    assert procs.names_of(place) == list(but)
+
+
+@pytest.mark.parametrize("mark, is_kept", [
+    ("true", True), ("touch x", False), ("touch x; rm x", True), ("mkdir x", False), ("chmod 755 .", False),
+    ("python3 -c 'import os; os.setxattr(\".\", \"user.x\", b\"x\")'", False), ("sleep 600 &", False), ("setsid sleep 600 &", False),
+    ("cd ..; mkdir x; rmdir $TMPDIR; mv x $TMPDIR", False), ("cd ..; rmdir $TMPDIR; ln -s /tmp $TMPDIR", False), ("kill -KILL $$", True),
+], ids=lambda value: value if isinstance(value, str) else None)
+def test_directory_is_used_again_only_if_nothing_is_left_of_the_task(start, mark, is_kept):
+    """Outside of the sandbox, where a program can do more to it."""
+    with tempfile.TemporaryDirectory(prefix="wp-", dir="/var/tmp") as place:
+        daemon = start(ONE + procs.handler("mark", "/bin/sh", "-c", f"pwd; {mark}", sandbox="no", crash_max=1), env={"TMPDIR": place})
+        first, second = (daemon.client().run("mark")["result"]["stdout"] for _ in range(2))
+        assert (first == second) == is_kept, (first, second)
+        check_empty_at_the_end(daemon, place)
 
 
 def test_directory_of_a_task_is_removed_with_all_that_is_in_it(start, tmp_path):

@@ -1,9 +1,10 @@
 """Many programs at once, while their processes and their host are killed at random: every task ends exactly once, no zombie and
-no orphan is left. Prints what it did."""
+no orphan is left, and nobody else gets a signal. Prints what it did."""
 import collections
 import os
 import random
 import signal
+import threading
 import time
 
 import pytest
@@ -38,6 +39,129 @@ def kill_at_random(rng, daemon):
     except ProcessLookupError:
         return False
     return True
+
+
+CROWD, WAVE = 5000, 1000
+BYSTANDERS = 250  # one for every so many ends
+
+# Each says who it is; most leave somebody behind, in their group, in a session of their own, or daemonised by two forks, with
+# their environment and without it.
+MEMBER = """
+echo $WORKPOOL_TASK_ID $$ >{fifo}
+case $(($WORKPOOL_TASK_ID % 8)) in
+0) ;;
+1) sleep 600 & ;;
+2) setsid sleep 600 & exit 3 ;;
+3) sh -c 'env -i setsid sh -c "sleep 600; :" &' ;;
+4) sh -c 'setsid sh -c "trap : TERM HUP; setsid sleep 600 & sleep 600; :" &' ;;
+5) trap '' TERM; sleep 0.01 ;;
+6) sh -c 'sleep 600 & exit' & sleep 0.02 ;;
+7) sleep 0.05 ;;
+esac
+echo $$
+"""
+
+
+class Killer(threading.Thread):
+    """Reads what the members of the crowd say, and ends some of them: alone, with their group, or by a cancel."""
+
+    def __init__(self, daemon, fifo, rng):
+        super().__init__()
+        self.client, self.fifo, self.rng = daemon.client(), fifo, rng
+        self.done = collections.Counter()
+
+    def end(self):
+        with open(self.fifo.path, "w", encoding="utf-8") as file:
+            file.write("0 0\n")
+        self.join()
+
+    def run(self):
+        while True:
+            task, pid = self.fifo.line(6 * DEADLINE)
+            if task == "0":
+                return
+            how = self.rng.choices(["", "program", "group", "cancel"], [6, 2, 1, 1])[0]
+            if how == "cancel":
+                self.client.call("Cancel", {"ids": [task]})
+                self.done[how] += 1
+            elif how and self.kill(how, int(pid), f"WORKPOOL_TASK_ID={task}\0"):
+                self.done[how] += 1
+
+    def kill(self, how, pid, mark):
+        """Only who is still the one that spoke."""
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return False
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                if mark.encode() not in file.read():
+                    return False
+            if how == "program":
+                signal.pidfd_send_signal(fd, self.rng.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV]))
+            else:
+                os.killpg(pid, self.rng.choice([signal.SIGKILL, signal.SIGTERM]))
+            return True
+        except (ProcessLookupError, FileNotFoundError):
+            return False
+        finally:
+            os.close(fd)
+
+
+def start_bystander(pid):
+    """Who is hit by what was meant for a program that has ended: the leader of a group, with its number if that can be had."""
+    try:
+        return proc.start_with_pid(pid, HOLD), True
+    except OSError:  # taken again already; or only root may
+        return os.posix_spawn(HOLD[0], HOLD, {}, setpgroup=0), False
+
+
+def run_crowd(client, waiter):
+    """Yields each task as it ends; as many at a time as a Wait takes."""
+    for _ in range(CROWD // WAVE):
+        waiter.send("Wait", {"ids": [client.post("member")["id"] for _ in range(WAVE)]}, more=True)
+        for reply in waiter.recv_stream(20 * DEADLINE):
+            yield reply["task"]
+
+
+def test_crowd_leaves_nobody_and_hits_nobody_else(start, tmp_path):
+    rng = random.Random(seed := random.randrange(1 << 32))
+    with procs.fifo(tmp_path) as fifo:
+        daemon = start(f"[pool default]\nworkers = {N_WORKERS}\ncapacity = {WAVE}\n"
+                       + procs.shell_handler(tmp_path, "member", MEMBER.format(fifo=fifo.path), kill_after="100ms", crash_max=1))
+        client, waiter = daemon.client(), daemon.client()
+        host = client.pool()["host_pid"]
+        killer = Killer(daemon, fifo, rng)
+        bystanders, n_same, ends = [], 0, []
+        killer.start()
+        try:
+            for task in run_crowd(client, waiter):
+                ends.append(task)
+                said = (task.get("result") or {}).get("stdout", "").strip()
+                if len(ends) % (CROWD // BYSTANDERS) == 0 and said:
+                    pid, is_same = start_bystander(int(said))
+                    bystanders.append(pid)
+                    n_same += is_same
+            until = time.monotonic() + 2
+            hit = [pid for pid in bystanders if not proc.is_alive(pid)]
+            pool = client.pool()
+            procs.check_none_left(daemon, until)
+            n_zombies = len(proc.zombies(daemon.pid))
+        finally:
+            killer.end()
+            for pid in bystanders:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+    told = f"seed {seed}: {CROWD} tried, 0 orphans, {n_zombies} zombies, {len(hit)} of {len(bystanders)} bystanders hit ({n_same} with the " \
+           f"number of a program that had ended); killed {dict(killer.done)}"
+    print(told)
+    assert len({task["id"] for task in ends}) == len(ends) == CROWD, told
+    assert n_zombies == 0 and not hit, told
+    assert len(bystanders) > BYSTANDERS // 4 and (n_same > 0 or os.geteuid() != 0), told
+    assert pool["host_pid"] == host and pool["host_restarts"] == 0, told
+    reasons = collections.Counter(task.get("reason", task["state"]) for task in ends)
+    assert set(reasons) <= {"done", "exit", "crashed", "cancelled", "cancel"}, (told, reasons)
+    assert min(killer.done.values()) > 0 and len(killer.done) == 3, told
 
 
 def test_each_of_many_tasks_ends_once_whatever_is_killed(start, tmp_path):

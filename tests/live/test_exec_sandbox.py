@@ -221,17 +221,13 @@ def test_what_is_replaced_or_comes_later_is_seen(place, start):
         write(f"{top}/new", "new\n", mode=0o644)
 
 
-def test_directories_of_earlier_tasks_are_not_seen_by_later_ones(place, start):
-    """Though they share a ruleset: one that is kept open is not there any more."""
-    fifo_place = place()
-    with procs.fifo(fifo_place) as told:
-        daemon = start(ONE + procs.handler("one", "/bin/sh", "-c", f"echo x >x; echo $PWD >{told.path}", write_paths=told.path))
-        client = daemon.client()
-        seen = set()
-        for _ in range(70):  # more than one ruleset is used for
-            assert client.run("one")["state"] == "done"
-            seen.add(told.line()[0])
-    assert len(seen) == 70
+def test_directory_is_used_again_only_if_nothing_is_left_of_the_task(start):
+    """And with it the ruleset, in which it is: tasks that leave nothing have one after the other, those that do one each."""
+    daemon = start(ONE + procs.handler("clean", "/bin/sh", "-c", "pwd; echo x >x; rm x") + procs.handler("messy", "/bin/sh", "-c", "pwd; ls; echo x >x"))
+    client = daemon.client()
+    clean = {client.run("clean")["result"]["stdout"] for _ in range(10)}
+    messy = {client.run("messy")["result"]["stdout"] for _ in range(10)}
+    assert len(clean) == 1 and len(messy) == 10 and all(told.count("\n") == 1 for told in messy)
 
 
 def test_mount_that_comes_later_is_seen(place, start, lacks):
