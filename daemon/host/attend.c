@@ -69,7 +69,7 @@ static void feed(struct attend *attend)
 /* TERM at once, KILL when its time has come. */
 static void end_if_cancelled(struct attend *attend)
 {
-	if (attend->is_killed || !task_is_cancelled(attend->task))
+	if (attend->is_killed || attend->is_over || !task_is_cancelled(attend->task))
 		return;
 	uint64_t now_us = clock_now_us();
 	if (attend->kill_at_us == 0) {
@@ -88,7 +88,8 @@ static uint64_t next_due_us(const struct attend *attend)
 {
 	uint64_t due_us = attend->due_us;
 
-	if (attend->kill_at_us > 0 && !attend->is_killed && attend->kill_at_us < due_us)
+	if (attend->kill_at_us > 0 && !attend->is_killed && !attend->is_over &&
+		attend->kill_at_us < due_us)
 		due_us = attend->kill_at_us;
 	for (size_t i = 0; task_is_followed(attend->task) && i < ARRAY_SIZE(attend->streams); i++) {
 		uint64_t at_us = stream_due_us(&attend->streams[i]);
@@ -153,7 +154,7 @@ void attend_end(struct attend *attend)
 {
 	struct pollfd news = {.fd = attend->program->event_fd, .events = POLLIN};
 
-	attend->is_killed = true; /* nobody is to be ended any more */
+	attend->is_over = true;
 	attend->due_us = UINT64_MAX;
 	for (;;) {
 		tell_output(attend);

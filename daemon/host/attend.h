@@ -23,9 +23,10 @@ struct attend {
 	bool closes_in; /* when it has been fed */
 	uint64_t
 		due_us; /* a turn ends by then at the latest; UINT64_MAX: only when something happens */
-	/* Its standard output can be read; NULL: it is captured. Closes out.fd at its end. */
+	/* Its standard output can be read: closes out.fd at its end. NULL: it is captured. */
 	void (*on_out)(struct attend *attend);
 	struct stream streams[2];
+	bool is_over;        /* the caller has what it wants: a cancel comes too late */
 	uint64_t kill_at_us; /* 0: not asked to end */
 	bool is_killed;
 };
