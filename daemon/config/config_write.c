@@ -190,6 +190,19 @@ static int write_shipped_examples(struct buf *out)
 	if (r == 0)
 		r = write_shipped_keys(CONFIG_HANDLER, CONFIG_EXEC, 0, "exec", out);
 	if (r == 0)
+		r = write_comment(
+			"A handler that runs tasks in programs that are kept, one a "
+			"worker (see COPROCESSES in workpoold.conf(5)), with the keys "
+			"that only such a handler has; it has those of exec, too, but for "
+			"stdin:",
+			out);
+	if (r == 0)
+		r = buf_printf(out, "#[handler classify]\n\n"
+				    "#command = /usr/local/bin/classify\n\n");
+	if (r == 0)
+		r = write_shipped_keys(
+			CONFIG_HANDLER, CONFIG_COPROCESS, CONFIG_EXEC, "coprocess", out);
+	if (r == 0)
 		r = write_comment("A handler that asks a MongoDB server, with the keys that only "
 				  "such a handler has; it needs a uri (see [mongodb]):",
 			out);
@@ -264,10 +277,10 @@ static int write_manual_key(const struct config_key *key, struct buf *out)
 {
 	int r = buf_printf(out, ".TP\n.B %s", key->name);
 
-	if (r == 0 && key->types == CONFIG_EXEC)
-		r = buf_printf(out, " \\fR(type exec)");
-	if (r == 0 && key->types == CONFIG_MONGO)
-		r = buf_printf(out, " \\fR(type mongodb)");
+	char types[KEYS_TYPES_SIZE];
+
+	if (r == 0 && key->scope == CONFIG_HANDLER && key->types != CONFIG_ALL_HANDLERS)
+		r = buf_printf(out, " \\fR(type %s)", keys_handler_types(key->types, types));
 	if (r == 0)
 		r = buf_printf(out, "\n");
 	return r == 0 ? write_help(key, write_roff, out) : r;

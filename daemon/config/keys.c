@@ -5,6 +5,7 @@
 #include "config/keys.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -33,13 +34,15 @@
 #define ENVIRONMENT(scope, field) .type = CONFIG_ENVIRONMENT, AT(scope, field, char *)
 #define PATHS(scope, field)       .type = CONFIG_PATHS, AT(scope, field, char *)
 
-#define LIVE   CONFIG_LIVE
-#define HOST   CONFIG_HOST
-#define SECRET CONFIG_SECRET
-#define ZERO   CONFIG_ZERO
-#define ALL    CONFIG_ALL_HANDLERS
-#define EXEC   CONFIG_EXEC
-#define MONGO  CONFIG_MONGO
+#define LIVE      CONFIG_LIVE
+#define HOST      CONFIG_HOST
+#define SECRET    CONFIG_SECRET
+#define ZERO      CONFIG_ZERO
+#define ALL       CONFIG_ALL_HANDLERS
+#define EXEC      CONFIG_EXEC
+#define COPROCESS CONFIG_COPROCESS
+#define PROGRAM   CONFIG_PROGRAMS
+#define MONGO     CONFIG_MONGO
 
 #define KIB  INT64_C(1024)
 #define MIB  (1024 * KIB)
@@ -181,9 +184,11 @@ static const struct config_key rows[] = {
 		.text = "start without taking tasks off the queue, until wpctl resume"},
 
 	{CONFIG_HANDLER, "type", WORD(handler, type), .initial = "",
-		.words = "builtin exec mongodb", .types = ALL, .example = "exec",
-		.text = "what runs the tasks: a program (exec) or an operation of MongoDB "
-			"(mongodb); must be given; builtin is only for the built-in ones"},
+		.words = "builtin exec coprocess mongodb", .types = ALL, .example = "exec",
+		.text = "what runs the tasks: a program for each (exec), a program that is kept "
+			"for the next one (coprocess) or an operation of MongoDB (mongodb); must "
+			"be "
+			"given; builtin is only for the built-in ones"},
 	{CONFIG_HANDLER, "pool", NAME(handler, pool), .initial = "default",
 		.max = SETTINGS_NAME_MAX, .types = ALL, .text = "the pool whose workers run it"},
 	{CONFIG_HANDLER, "timeout", DURATION(handler, timeout_us), .initial = "30min", .min = MS,
@@ -241,7 +246,7 @@ static const struct config_key rows[] = {
 		.types = ALL, .example = "database",
 		.text = "the resources that a task uses, at most 8: it starts when all bear it"},
 	{CONFIG_HANDLER, "command", COMMAND(handler, command), .initial = "", .max = 4096,
-		.flags = HOST, .types = EXEC, .example = "/usr/local/bin/thumbnail --size 200",
+		.flags = HOST, .types = PROGRAM, .example = "/usr/local/bin/thumbnail --size 200",
 		.text = "the program and its fixed arguments, quoted as for a "
 			"shell, but run without one; must be given"},
 	{CONFIG_HANDLER, "stdin", WORD(handler, standard_input), .initial = "args",
@@ -249,40 +254,48 @@ static const struct config_key rows[] = {
 		.text = "what the program reads: the task's arguments as JSON ({} if it has none), "
 			"or nothing"},
 	{CONFIG_HANDLER, "environment", ENVIRONMENT(handler, environment), .initial = "",
-		.max = 4096, .flags = HOST, .types = EXEC, .example = "TZ=UTC TITLE='two words'",
+		.max = 4096, .flags = HOST, .types = PROGRAM, .example = "TZ=UTC TITLE='two words'",
 		.text = "NAME=value words that are added to the program's "
 			"otherwise clean environment"},
 	{CONFIG_HANDLER, "working_directory", PATH(handler, working_directory), .initial = "",
-		.max = 4095, .flags = HOST, .types = EXEC, .example = "/var/lib/thumbnails",
+		.max = 4095, .flags = HOST, .types = PROGRAM, .example = "/var/lib/thumbnails",
 		.text = "where the program starts; without it in a directory of "
-			"its own that goes with the task"},
+			"its own that goes with the task, or with the program if that is kept"},
 	{CONFIG_HANDLER, "sandbox", BOOL(handler, sandbox), .initial = "yes", .flags = HOST,
-		.types = EXEC,
+		.types = PROGRAM,
 		.text = "keep the program from writing anywhere but to its directory and "
 			"write_paths, and from the daemon's files, signals and processes, as far "
 			"as the kernel can"},
 	{CONFIG_HANDLER, "write_paths", PATHS(handler, write_paths), .initial = "", .max = 4096,
-		.flags = HOST, .types = EXEC, .example = "/var/lib/thumbnails /dev/shm",
+		.flags = HOST, .types = PROGRAM, .example = "/var/lib/thumbnails /dev/shm",
 		.text = "what else the program may write to in its sandbox, with all that is "
 			"below"},
 	{CONFIG_HANDLER, "umask", OCTAL(handler, umask), .initial = "077", .min = 0, .max = 0777,
-		.flags = HOST, .types = EXEC,
+		.flags = HOST, .types = PROGRAM,
 		.text = "the permission bits that files of the program do not get"},
 	{CONFIG_HANDLER, "memory_max", BYTES(handler, memory_max_bytes), .initial = "0", .min = MIB,
-		.max = TIB, .flags = HOST | ZERO, .types = EXEC,
+		.max = TIB, .flags = HOST | ZERO, .types = PROGRAM,
 		.text = "address space of the program (RLIMIT_AS)"},
 	{CONFIG_HANDLER, "cpu_time", DURATION(handler, cpu_time_us), .initial = "0", .min = SEC,
-		.max = 30 * DAY, .flags = HOST | ZERO, .types = EXEC,
+		.max = 30 * DAY, .flags = HOST | ZERO, .types = PROGRAM,
 		.text = "processor time of the program, in whole seconds (RLIMIT_CPU)"},
 	{CONFIG_HANDLER, "file_size_max", BYTES(handler, file_size_max_bytes), .initial = "0",
-		.min = 1, .max = TIB, .flags = HOST | ZERO, .types = EXEC,
+		.min = 1, .max = TIB, .flags = HOST | ZERO, .types = PROGRAM,
 		.text = "longest file that the program may write (RLIMIT_FSIZE)"},
 	{CONFIG_HANDLER, "open_files_max", U64(handler, open_files_max), .initial = "0", .min = 8,
-		.max = 1048576, .unit = "descriptors", .flags = HOST | ZERO, .types = EXEC,
+		.max = 1048576, .unit = "descriptors", .flags = HOST | ZERO, .types = PROGRAM,
 		.text = "open files of the program (RLIMIT_NOFILE)"},
 	{CONFIG_HANDLER, "nice", INT(handler, nice), .initial = "0", .min = -20, .max = 19,
-		.flags = HOST, .types = EXEC,
+		.flags = HOST, .types = PROGRAM,
 		.text = "priority of the program, 19 the lowest; below 0 takes privilege"},
+	{CONFIG_HANDLER, "recycle_tasks", U64(handler, recycle_tasks), .initial = "0", .min = 0,
+		.max = 1000000000, .unit = "tasks", .flags = HOST, .types = COPROCESS,
+		.text = "a program that has answered so many tasks is ended, and the next task has "
+			"a new one; 0: any number"},
+	{CONFIG_HANDLER, "recycle_rss", BYTES(handler, recycle_rss_bytes), .initial = "0",
+		.min = MIB, .max = TIB, .flags = HOST | ZERO, .types = COPROCESS,
+		.text = "the same for a program that has more than this in memory (RSS, without "
+			"its children) after a task"},
 	{CONFIG_HANDLER, "operation", WORD(handler, operation), .initial = "",
 		.words = "find count aggregate insert update delete", .flags = HOST, .types = MONGO,
 		.example = "find", .text = "what a task does with the collection; must be given"},
@@ -417,11 +430,34 @@ int keys_find_scope(const char *name, enum config_scope *ret_scope)
 	return -ENOENT;
 }
 
+static const struct {
+	const char *word;
+	unsigned type;
+} handler_types[] = {
+	{"builtin", CONFIG_BUILTIN},
+	{"exec", CONFIG_EXEC},
+	{"coprocess", CONFIG_COPROCESS},
+	{"mongodb", CONFIG_MONGO},
+};
+
 unsigned keys_handler_type(const char *word)
 {
-	if (strcmp(word, "builtin") == 0)
-		return CONFIG_BUILTIN;
-	if (strcmp(word, "exec") == 0)
-		return CONFIG_EXEC;
-	return strcmp(word, "mongodb") == 0 ? CONFIG_MONGO : 0;
+	for (size_t i = 0; i < ARRAY_SIZE(handler_types); i++) {
+		if (strcmp(word, handler_types[i].word) == 0)
+			return handler_types[i].type;
+	}
+	return 0;
+}
+
+const char *keys_handler_types(unsigned types, char ret_text[KEYS_TYPES_SIZE])
+{
+	size_t len = 0;
+
+	ret_text[0] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(handler_types); i++) {
+		if ((types & handler_types[i].type) != 0 && len < KEYS_TYPES_SIZE)
+			len += (size_t)snprintf(ret_text + len, KEYS_TYPES_SIZE - len, "%s%s",
+				len > 0 ? " or " : "", handler_types[i].word);
+	}
+	return ret_text;
 }

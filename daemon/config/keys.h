@@ -56,8 +56,14 @@ enum config_type {
 #define CONFIG_ZERO   8u /* 0 is allowed though below min, and means none */
 
 /* CONFIG_HANDLER: which handlers have the key, one bit an `enum config_handler_type`. */
-enum config_handler_type { CONFIG_BUILTIN = 1, CONFIG_EXEC = 2, CONFIG_MONGO = 4 };
-#define CONFIG_ALL_HANDLERS (CONFIG_BUILTIN | CONFIG_EXEC | CONFIG_MONGO)
+enum config_handler_type {
+	CONFIG_BUILTIN = 1,
+	CONFIG_EXEC = 2,
+	CONFIG_MONGO = 4,
+	CONFIG_COPROCESS = 8
+};
+#define CONFIG_PROGRAMS     (CONFIG_EXEC | CONFIG_COPROCESS) /* those that run a program */
+#define CONFIG_ALL_HANDLERS (CONFIG_BUILTIN | CONFIG_PROGRAMS | CONFIG_MONGO)
 
 #define CONFIG_SCOPE_KEYS_MAX 64 /* rows of one scope */
 
@@ -94,5 +100,8 @@ const char *keys_scope_text(enum config_scope scope);
 int keys_find_scope(const char *name, enum config_scope *ret_scope) MUST_CHECK;
 /* 0 for a word that is no type. */
 unsigned keys_handler_type(const char *word);
+#define KEYS_TYPES_SIZE 64
+/* The words of these types: "exec or coprocess". Returns ret_text. */
+const char *keys_handler_types(unsigned types, char ret_text[KEYS_TYPES_SIZE]);
 
 #endif

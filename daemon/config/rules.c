@@ -14,10 +14,10 @@
 
 /* Keys without a default that a type of handler cannot do without. */
 static const struct {
-	unsigned type;
+	unsigned types;
 	const char *key;
 } needs[] = {
-	{CONFIG_EXEC, "command"},
+	{CONFIG_PROGRAMS, "command"},
 	{CONFIG_MONGO, "operation"},
 	{CONFIG_MONGO, "database"},
 	{CONFIG_MONGO, "collection"},
@@ -71,7 +71,7 @@ static int check_type(const struct subject *subject)
 	if (subject->type == 0)
 		return build_refuse(subject->build, -EINVAL, subject->section->origin,
 			subject->section, NULL, NULL,
-			"the key \"type\" is missing: exec or mongodb");
+			"the key \"type\" is missing: exec, coprocess or mongodb");
 	if (is_builtin && subject->type != CONFIG_BUILTIN)
 		return build_refuse(subject->build, -EINVAL, origin_of(subject, key),
 			subject->section, key->name, subject->handler->type,
@@ -79,7 +79,8 @@ static int check_type(const struct subject *subject)
 	if (!is_builtin && subject->type == CONFIG_BUILTIN)
 		return build_refuse(subject->build, -EINVAL, origin_of(subject, key),
 			subject->section, key->name, subject->handler->type,
-			"only noop, echo, sleep and fail are built in: exec or mongodb");
+			"only noop, echo, sleep and fail are built in: exec, coprocess or "
+			"mongodb");
 	return 0;
 }
 
@@ -106,7 +107,7 @@ static int check_needs(const struct subject *subject)
 		const struct config_key *key = keys_find(CONFIG_HANDLER, needs[i].key);
 		const char *text;
 
-		if (needs[i].type != subject->type)
+		if ((needs[i].types & subject->type) == 0)
 			continue;
 		text = *(char *const *)(const void *)((const char *)subject->handler + key->offset);
 		if (*text == '\0')

@@ -92,7 +92,7 @@ struct settings_pool {
 
 struct settings_handler {
 	char *name;
-	char *type; /* builtin, exec, mongodb */
+	char *type; /* builtin, exec, coprocess, mongodb */
 	char *pool;
 	uint64_t timeout_us; /* 0: none */
 	uint64_t max_args_bytes;
@@ -112,9 +112,9 @@ struct settings_handler {
 	char *resources;       /* names, parted by commas or blanks */
 	uint32_t *resource_at; /* owns; the same as places in settings->resources, none twice */
 	size_t n_resources;    /* at most SETTINGS_USED_MAX */
-	/* exec */
+	/* exec, coprocess */
 	char *command;
-	char *standard_input; /* args, none (the key is "stdin") */
+	char *standard_input; /* exec: args, none (the key is "stdin") */
 	char *environment;
 	char *working_directory;
 	bool sandbox;
@@ -125,6 +125,8 @@ struct settings_handler {
 	uint64_t file_size_max_bytes;
 	uint64_t open_files_max;
 	int64_t nice;
+	uint64_t recycle_tasks;     /* coprocess; 0: any number */
+	uint64_t recycle_rss_bytes; /* coprocess; 0: any size */
 	/* mongodb */
 	char *operation;
 	char *database;

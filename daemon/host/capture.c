@@ -1,5 +1,5 @@
 /*
- * capture: see capture.h. Called by h_exec.c, by the thread that runs the task. When there is no memory to keep bytes
+ * capture: see capture.h. Called by the thread that runs the task (h_exec.c, attend.c, h_coprocess.c), or by keeper.c. When there is no memory to keep bytes
  * they are counted only: the program must not stop for that.
  */
 #include "host/capture.h"
@@ -25,6 +25,12 @@ void capture_done(struct capture *capture)
 	buf_done(&capture->kept);
 }
 
+void capture_reset(struct capture *capture)
+{
+	capture->total_bytes = 0;
+	buf_truncate(&capture->kept, 0);
+}
+
 bool capture_read(struct capture *capture)
 {
 	char bytes[READ_BYTES];
@@ -43,12 +49,17 @@ bool capture_read(struct capture *capture)
 	return true;
 }
 
-void capture_drain(struct capture *capture)
+void capture_catch_up(struct capture *capture)
 {
 	/* Somebody who still writes must not keep us here. */
 	for (size_t i = 0; i < PIPE_BYTES / READ_BYTES && capture->fd >= 0; i++) {
 		if (!capture_read(capture))
 			break;
 	}
+}
+
+void capture_drain(struct capture *capture)
+{
+	capture_catch_up(capture);
 	capture->fd = fd_close(capture->fd);
 }

@@ -17,9 +17,12 @@ struct capture {
 
 void capture_init(struct capture *capture, int fd, size_t limit);
 void capture_done(struct capture *capture);
+void capture_reset(struct capture *capture); /* from here on it counts and keeps anew */
 /* One read. At the end of the file, or an error, fd becomes -1. false: nothing was there. */
 bool capture_read(struct capture *capture);
-/* What is in the pipe now, and no more than a pipe holds; then fd is closed. */
+/* What is in the pipe now, and no more than a pipe holds. */
+void capture_catch_up(struct capture *capture);
+/* The same; then fd is closed. */
 void capture_drain(struct capture *capture);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * exec_config: see exec_config.h. Called by h_exec.c. Invariant: what a client sends is in none of it; it goes to the
+ * exec_config: see exec_config.h. Called by h_exec.c, h_coprocess.c and program.c. Invariant: what a client sends is in none of it; it goes to the
  * program's standard input only.
  */
 #include "host/exec_config.h"
@@ -35,6 +35,8 @@ const struct setting exec_config_settings[EXEC_CONFIG_SETTINGS] = {
 	{"nice", SETTING_I64, FIELD(nice), NICE_MAX},
 	{"sandbox", SETTING_BOOL, FIELD(sandbox), 0},
 	{"write_paths", SETTING_TEXT, FIELD(write_paths), 0},
+	{"recycle_tasks", SETTING_U64, FIELD(recycle_tasks), 0},
+	{"recycle_rss", SETTING_U64, FIELD(recycle_rss_bytes), 0},
 };
 
 /* What the program makes is its own user's business, unless the configuration says more. */
@@ -161,15 +163,6 @@ void exec_config_stop(struct offer *offer)
 	sandbox_policy_free(take(config->policy));
 }
 
-/* The monotonic deadline on the calendar, as it is now. */
-static int add_deadline(struct words *env, uint64_t deadline_us)
-{
-	uint64_t wall_us = clock_wall_us() + deadline_us - clock_now_us();
-
-	return add_printf(env, "WORKPOOL_DEADLINE=%" PRIu64 ".%06" PRIu64, wall_us / US_PER_SEC,
-		wall_us % US_PER_SEC);
-}
-
 static bool is_configured(const struct exec_config *config, const char *name)
 {
 	size_t len = strlen(name);
@@ -181,19 +174,49 @@ static bool is_configured(const struct exec_config *config, const char *name)
 	return false;
 }
 
-/* The task's id and its attempt come first: reaper.c tells by them whose descendant a process is. */
-static int make_env(const struct exec_config *config, const struct work *task,
-	const char *directory, struct words *env)
+static int finish_words(int r, struct words *env, struct words *ret_env)
 {
-	int r = add_printf(env, "WORKPOOL_TASK_ID=%" PRIu64, task_id(task));
+	if (r < 0)
+		exec_config_free_words(env);
+	else
+		*ret_env = *env;
+	return r;
+}
 
+/* reaper.c tells by the first two whose descendant a process is: the task's id and its attempt. */
+int exec_config_task_words(const struct work *task, struct words *ret_env)
+{
+	struct words env = {NULL, 0};
+	uint64_t deadline_us = task_deadline_wall_us(task);
+
+	int r = add_printf(&env, "WORKPOOL_TASK_ID=%" PRIu64, task_id(task));
 	if (r == 0)
-		r = add_printf(env, "WORKPOOL_ATTEMPT=%" PRIu32, task_attempt(task));
+		r = add_printf(&env, "WORKPOOL_ATTEMPT=%" PRIu32, task_attempt(task));
 	if (r == 0)
-		r = add_printf(env, "WORKPOOL_WORKER=%" PRIu32, task_worker(task));
-	if (r == 0 && task_deadline_us(task) > 0)
-		r = add_deadline(env, task_deadline_us(task));
+		r = add_printf(&env, "WORKPOOL_WORKER=%" PRIu32, task_worker(task));
+	if (r == 0 && deadline_us > 0)
+		r = add_printf(&env, "WORKPOOL_DEADLINE=%" PRIu64 ".%06" PRIu64,
+			deadline_us / US_PER_SEC, deadline_us % US_PER_SEC);
+	return finish_words(r, &env, ret_env);
+}
+
+/* Marked by a name that a task's program does not have, so that neither is taken for the other. */
+int exec_config_kept_words(uint32_t worker, uint64_t number, struct words *ret_env)
+{
+	struct words env = {NULL, 0};
+
+	int r = add_printf(&env, "WORKPOOL_PROGRAM=%" PRIu64, number);
+	if (r == 0)
+		r = add_printf(&env, "WORKPOOL_WORKER=%" PRIu32, worker);
+	return finish_words(r, &env, ret_env);
+}
+
+/* What is configured wins. */
+static int add_common(const struct exec_config *config, const char *directory, struct words *env)
+{
 	const char *const pairs[][2] = {{"PATH", PATH}, {"LANG", LANG}, {"TMPDIR", directory}};
+	int r = 0;
+
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(pairs); i++) {
 		if (!is_configured(config, pairs[i][0]) && strcmp(pairs[i][1], "/") != 0)
 			r = add_printf(env, "%s=%s", pairs[i][0], pairs[i][1]);
@@ -203,22 +226,18 @@ static int make_env(const struct exec_config *config, const struct work *task,
 	return r;
 }
 
-int exec_config_order(const struct exec_config *config, const struct work *task,
-	const char *directory, struct words *ret_env, struct spawn_order *ret_order)
+int exec_config_order(const struct exec_config *config, const char *directory, struct words *env,
+	struct spawn_order *ret_order)
 {
-	struct words env = {NULL, 0};
 	uint64_t cpu_seconds = (config->cpu_time_us + US_PER_SEC - 1) / US_PER_SEC;
 	const char *start_in = directory ? directory : config->directory;
 
-	int r = make_env(config, task, start_in, &env);
-	if (r < 0) {
-		exec_config_free_words(&env);
+	int r = add_common(config, start_in, env);
+	if (r < 0)
 		return r;
-	}
-	*ret_env = env;
 	*ret_order = (struct spawn_order){
 		.argv = (const char *const *)config->argv.at,
-		.env = (const char *const *)env.at,
+		.env = (const char *const *)env->at,
 		.directory = start_in,
 		.umask = (uint32_t)config->umask,
 		.nice = (int32_t)config->nice,

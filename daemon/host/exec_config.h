@@ -1,5 +1,6 @@
 /*
- * exec_config: the settings of a handler of type exec, read once, and what they make of a task: the order to start it.
+ * exec_config: the settings of a handler that runs programs (types exec and coprocess), read once, and what they make of
+ * one: its environment and the order to start it.
  */
 #ifndef WORKPOOL_HOST_EXEC_CONFIG_H
 #define WORKPOOL_HOST_EXEC_CONFIG_H
@@ -30,6 +31,8 @@ struct exec_config {
 	int64_t nice;
 	bool sandbox;
 	char *write_paths;
+	uint64_t recycle_tasks;     /* coprocess; 0: any number */
+	uint64_t recycle_rss_bytes; /* coprocess; 0: any size */
 	/* Made of these. */
 	struct words argv;
 	struct words env; /* configured only */
@@ -38,7 +41,7 @@ struct exec_config {
 	struct sandbox_policy *policy; /* owns */
 };
 
-#define EXEC_CONFIG_SETTINGS 12
+#define EXEC_CONFIG_SETTINGS 14
 extern const struct setting exec_config_settings[EXEC_CONFIG_SETTINGS];
 
 extern const struct exec_config exec_config_defaults;
@@ -47,11 +50,19 @@ int exec_config_start(struct offer *offer, char ret_why[SETTING_WHY_SIZE]) MUST_
 void exec_config_stop(struct offer *offer);
 
 /*
- * The order for one task; it borrows from the configuration, and from *ret_env, which words_free() gives back.
- * directory: where to start instead of the configured one; NULL: there.
+ * The words that an environment begins with, of a program that runs this task; the caller gives them back. The first of them,
+ * SPAWN_MARKS, are no other program's. -ENOMEM.
  */
-int exec_config_order(const struct exec_config *config, const struct work *task,
-	const char *directory, struct words *ret_env, struct spawn_order *ret_order) MUST_CHECK;
+int exec_config_task_words(const struct work *task, struct words *ret_env) MUST_CHECK;
+/* The same of a program that is kept for a worker; number: that no other one of this host has. */
+int exec_config_kept_words(uint32_t worker, uint64_t number, struct words *ret_env) MUST_CHECK;
 void exec_config_free_words(struct words *words);
+
+/*
+ * Adds what every program gets to env. The order borrows from all of these. directory: where to start instead of the
+ * configured one; NULL: there. -ENOMEM.
+ */
+int exec_config_order(const struct exec_config *config, const char *directory, struct words *env,
+	struct spawn_order *ret_order) MUST_CHECK;
 
 #endif

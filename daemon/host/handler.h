@@ -16,6 +16,7 @@
 #include "host/setting.h"
 #include "wire/param.h"
 
+struct keeper;
 struct mongo;
 struct offer;
 struct result;
@@ -68,6 +69,8 @@ struct registry {
 	struct spawner *spawner;   /* borrows: lives as long as the host */
 	struct sandbox *sandbox;   /* borrows: likewise */
 	bool needs_spawner;
+	struct keeper *
+		keeper; /* owns: of programs that outlive their task; NULL: no offer has such ones */
 	struct mongo_list mongos; /* owns: what the offers of type mongodb share */
 };
 

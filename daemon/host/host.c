@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "host/keeper.h"
 #include "host/mongo.h"
 #include "host/scratch.h"
 #include "host/setup.h"
@@ -27,7 +28,11 @@ static void leave(struct host *host, int status)
 /* Called by a worker thread with the lock of work.c held. */
 static void on_end(struct work_pool *pool, int status)
 {
-	leave(pool->end_arg, status);
+	struct host *host = pool->end_arg;
+
+	if (pool->quits && host->registry.keeper)
+		keeper_wait(host->registry.keeper);
+	leave(host, status);
 }
 
 static void on_spawner_gone(void *arg)
@@ -59,6 +64,9 @@ static int start(struct host *host)
 	if (!host->registry.needs_spawner)
 		spawner_close(&host->spawner);
 	else if ((r = spawner_listen(&host->spawner, on_spawner_gone, host)) < 0)
+		return r;
+	if (host->registry.keeper &&
+		(r = keeper_listen(host->registry.keeper, host->n_workers)) < 0)
 		return r;
 	r = work_pool_init(&host->workers, &host->link, &host->registry);
 	if (r < 0)

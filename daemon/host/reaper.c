@@ -153,7 +153,13 @@ static void signal_kid(const struct kid *kid, int signal)
 		(void)kill(-kid->pid, SIGCONT);
 }
 
-static void take_message(struct reaper *reaper, size_t len, const int fds[SPAWN_FDS])
+static void close_all(int fds[SPAWN_FDS])
+{
+	for (size_t i = 0; i < SPAWN_FDS; i++)
+		fds[i] = fd_close(fds[i]);
+}
+
+static void take_message(struct reaper *reaper, size_t len, int fds[SPAWN_FDS])
 {
 	struct spawn_head head;
 	char **argv, **env, *directory;
@@ -178,6 +184,8 @@ static void take_message(struct reaper *reaper, size_t len, const int fds[SPAWN_
 	}
 	const struct birth birth = {&head, argv, env, directory, fds, reaper->confine};
 	int r = start_kid(reaper, &birth, &pid, &step);
+	/* Before the word of the start: who has that can count on it that the child's ends of its pipes are only the child's. */
+	close_all(fds);
 	if (r < 0) {
 		answer_failed(reaper, head.id, step, -r);
 		return;
@@ -201,8 +209,7 @@ static bool receive(struct reaper *reaper)
 	else if (n < 0)
 		log_error(
 			"spawner_message", "a message that cannot be taken: %s", strerror((int)-n));
-	for (size_t i = 0; i < SPAWN_FDS; i++)
-		fds[i] = fd_close(fds[i]);
+	close_all(fds);
 	return n > 0 || n == -EBADMSG || n == -ENOBUFS || n == -ENOMEM;
 }
 

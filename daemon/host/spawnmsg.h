@@ -26,8 +26,9 @@
 #define SPAWN_STDIO    3            /* descriptors that a child gets: 0, 1, 2 */
 #define SPAWN_RULES                                                                                \
 	3 /* what comes after them: a Landlock ruleset, which the child is put under; -1: none */
-#define SPAWN_FDS   4
-#define SPAWN_MARKS 2 /* words of an environment that tell whose descendant has it */
+#define SPAWN_FDS 4
+#define SPAWN_MARKS                                                                                \
+	2 /* words of an environment that no other running child has: they tell whose descendant has it */
 
 enum spawn_limit {
 	SPAWN_MEMORY,

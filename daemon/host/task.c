@@ -35,6 +35,11 @@ uint64_t task_deadline_us(const struct work *task)
 	return task->deadline_us;
 }
 
+uint64_t task_deadline_wall_us(const struct work *task)
+{
+	return task->deadline_us > 0 ? clock_wall_us() + task->deadline_us - clock_now_us() : 0;
+}
+
 const struct offer *task_offer(const struct work *task)
 {
 	return task->offer;

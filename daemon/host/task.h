@@ -19,6 +19,8 @@ uint64_t task_id(const struct work *task);
 uint32_t task_attempt(const struct work *task);
 uint32_t task_worker(const struct work *task);
 uint64_t task_deadline_us(const struct work *task); /* monotonic; 0: none */
+/* The same on the calendar as it is now, in microseconds since 1970. */
+uint64_t task_deadline_wall_us(const struct work *task);
 const struct offer *task_offer(const struct work *task);
 bool task_is_cancelled(const struct work *task);
 struct view task_args(const struct work *task); /* as they came; "" when there were none */

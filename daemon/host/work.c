@@ -34,6 +34,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "host/keeper.h"
 #include "host/tell.h"
 #include "wire/json.h"
 
@@ -208,6 +209,8 @@ static int take_resize(struct work_pool *pool, const struct hostmsg *msg)
 	if (msg->resize.workers == 0 || msg->resize.workers >= WORK_THREADS_MAX)
 		return -EPROTO;
 	pool->wanted = msg->resize.workers + WORK_SPARE_THREADS;
+	if (pool->registry->keeper)
+		keeper_resize(pool->registry->keeper, msg->resize.workers);
 	grow(pool);
 	work_rouse(pool); /* one that is too many leaves, and rouses the next */
 	return 0;
@@ -217,6 +220,8 @@ static int take_quit(struct work_pool *pool, const struct hostmsg *msg)
 {
 	(void)msg;
 	pool->quits = true;
+	if (pool->registry->keeper)
+		keeper_quit(pool->registry->keeper);
 	return 0;
 }
 

@@ -44,7 +44,7 @@ static char *text_for(const struct config_key *key, const char *value, unsigned 
 	if (key->scope == CONFIG_HANDLER && strcmp(key->name, "type") == 0) {
 		*ret_line = 4;
 		r = asprintf(&text, SOME_URI "[handler x]\n%s = %s\n", key->name, value);
-	} else if (key->scope == CONFIG_HANDLER && (key->types & CONFIG_EXEC) == 0) {
+	} else if (key->scope == CONFIG_HANDLER && (key->types & CONFIG_PROGRAMS) == 0) {
 		*ret_line = 5;
 		r = asprintf(&text, SOME_URI "[handler x]\ntype = mongodb\n%s = %s\n%s%s%s%s",
 			key->name, value,
@@ -54,7 +54,8 @@ static char *text_for(const struct config_key *key, const char *value, unsigned 
 			strcmp(key->name, "collection") != 0 ? "collection = c\n" : "");
 	} else if (key->scope == CONFIG_HANDLER) {
 		*ret_line = 3;
-		r = asprintf(&text, "[handler x]\ntype = exec\n%s = %s\n%s%s", key->name, value,
+		r = asprintf(&text, "[handler x]\ntype = %s\n%s = %s\n%s%s",
+			(key->types & CONFIG_EXEC) != 0 ? "exec" : "coprocess", key->name, value,
 			strcmp(key->name, "command") != 0 ? SOME_COMMAND : "", company_of(key));
 	} else {
 		*ret_line = 2;
@@ -382,6 +383,13 @@ START_TEST(test_config_host_lines_are_canonical)
 		"max_output=65536\nkill_after=1500000\ncommand=/bin/cat 'a=b c'\nstdin=none\n"
 		"environment=A=b\nworking_directory=/tmp\numask=18\nmemory_max=2147483648\n"
 		"cpu_time=60000000\nfile_size_max=0\nopen_files_max=64\nnice=-5\n");
+	host_lines_are("[handler x]\ntype = coprocess\ncommand = /bin/cat\nrecycle_tasks = 7\n"
+		       "recycle_rss = 64M\n",
+		"x",
+		"max_output=65536\nkill_after=5000000\ncommand=/bin/cat\nenvironment=\n"
+		"working_directory=\nsandbox=yes\nwrite_paths=\numask=63\nmemory_max=0\ncpu_time="
+		"0\nfile_size_max=0\n"
+		"open_files_max=0\nnice=0\nrecycle_tasks=7\nrecycle_rss=67108864\n");
 	host_lines_are("[mongodb]\nuri = mongodb://u:p@h\n[handler x]\ntype = mongodb\n" SOME_MONGO
 		       "operators = yes\nmax_time = 250ms\nfilter = {\"a\": \"$args.a\"}\n",
 		"x",
@@ -464,6 +472,7 @@ START_TEST(test_config_shipped_file_loads_with_and_without_comments)
 	text = uncommented(buf_view(&out).data);
 	settings = load(text);
 	ck_assert_ptr_nonnull(settings_find_handler(settings, "thumbnail"));
+	ck_assert_ptr_nonnull(settings_find_handler(settings, "classify"));
 	ck_assert_ptr_nonnull(settings_find_handler(settings, "find-order"));
 	ck_assert_ptr_nonnull(settings_find_pool(settings, "mail"));
 	ck_assert(settings->access.given);
@@ -525,7 +534,7 @@ END_TEST
 /* What has no code yet has no word either. */
 START_TEST(test_config_texts_promise_nothing_that_is_not_there)
 {
-	static const char *const words[] = {"coprocess", "plugin", "isolation"};
+	static const char *const words[] = {"plugin", "isolation"};
 	static int (*const writers[])(struct buf *) = {config_write_shipped, config_write_manual};
 
 	for (size_t i = 0; i < ARRAY_SIZE(writers); i++) {

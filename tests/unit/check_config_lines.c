@@ -208,12 +208,13 @@ START_TEST(test_config_rules_bind_keys_together)
 		const char *text;
 		const char *expected;
 	} cases[] = {
-		{"[handler x]\n", "f:1: [handler x]: the key \"type\" is missing: exec or mongodb"},
-		{"[handler x]\ntype =\n",
-			"f:1: [handler x]: the key \"type\" is missing: exec or mongodb"},
+		{"[handler x]\n", "f:1: [handler x]: the key \"type\" is missing: exec, coprocess "
+				  "or mongodb"},
+		{"[handler x]\ntype =\n", "f:1: [handler x]: the key \"type\" is missing: exec, "
+					  "coprocess or mongodb"},
 		{"[handler x]\ntype = builtin\n", "f:2: [handler x] type: \"builtin\": only noop, "
 						  "echo, sleep and fail are built in: "
-						  "exec or mongodb"},
+						  "exec, coprocess or mongodb"},
 		{"[handler sleep]\ntype = exec\ncommand = /x\n",
 			"f:2: [handler sleep] type: \"exec\": this handler is built in: its type "
 			"cannot be "
@@ -224,6 +225,20 @@ START_TEST(test_config_rules_bind_keys_together)
 			"f:2: [handler x] database: a handler of type exec does not have this key"},
 		{SOME_URI "[handler x]\ntype = mongodb\n" SOME_MONGO "nice = 1\n",
 			"f:8: [handler x] nice: a handler of type mongodb does not have this key"},
+		{"[handler x]\ntype = coprocess\ncommand = /x\nstdin = none\n",
+			"f:4: [handler x] stdin: a handler of type coprocess does not have this "
+			"key"},
+		{"[handler x]\ntype = exec\ncommand = /x\nrecycle_tasks = 3\n",
+			"f:4: [handler x] recycle_tasks: a handler of type exec does not have this "
+			"key"},
+		{"[handler x]\ntype = coprocess\n",
+			"f:1: [handler x]: type coprocess needs the key \"command\""},
+		{"[handler x]\ntype = coprocess\ncommand = /x\noperation = find\n",
+			"f:4: [handler x] operation: a handler of type coprocess does not have "
+			"this "
+			"key"},
+		{"[handler x]\ntype = coprocess\ncommand = /x\nrecycle_rss = 4K\n",
+			"f:4: [handler x] recycle_rss: \"4K\": a size from 1M to 1T, or 0 (none)"},
 		{"[handler x]\ntype = exec\n",
 			"f:1: [handler x]: type exec needs the key \"command\""},
 		{"[handler x]\ntype = exec\ncommand =\n",

@@ -100,8 +100,9 @@ END_TEST
 /* Each key by itself: its text is shown with the line that holds it. */
 START_TEST(test_show_has_every_key)
 {
-	struct settings *settings = load(SOME_URI
-		"[access]\n[resource r]\n[handler x]\ntype = exec\n" SOME_COMMAND MONGO_HANDLER);
+	struct settings *settings =
+		load(SOME_URI "[access]\n[resource r]\n[handler x]\ntype = exec\n" SOME_COMMAND
+			      "[handler c]\ntype = coprocess\n" SOME_COMMAND MONGO_HANDLER);
 	auto_free char *all = shown_of(settings, NULL);
 	size_t n;
 	const struct config_key *keys = keys_table(&n);
@@ -113,7 +114,7 @@ START_TEST(test_show_has_every_key)
 		char line[128];
 
 		if (keys[i].scope == CONFIG_HANDLER && (keys[i].types & CONFIG_EXEC) == 0)
-			title = "handler m";
+			title = keys[i].types == CONFIG_COPROCESS ? "handler c" : "handler m";
 		(void)snprintf(line, sizeof(line), "[%s] %s = ", title, keys[i].name);
 		ck_assert_msg(strstr(all, line) != NULL, "%s", line);
 	}

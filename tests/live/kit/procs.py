@@ -11,9 +11,9 @@ from kit import proc
 from kit.client import DEADLINE, Timeout, remaining
 
 
-def handler(name, *words, **keys):
+def handler(name, *words, type="exec", **keys):  # pylint: disable=redefined-builtin
     """A section of the configuration: a handler that runs this command."""
-    lines = [f"[handler {name}]", "type = exec", "command = " + " ".join(shlex.quote(str(word)) for word in words)]
+    lines = [f"[handler {name}]", f"type = {type}", "command = " + " ".join(shlex.quote(str(word)) for word in words)]
     return "\n".join(lines + [f"{key} = {value}" for key, value in keys.items()]) + "\n"
 
 
