@@ -40,6 +40,7 @@
 #define ALL    CONFIG_ALL_HANDLERS
 #define EXEC   CONFIG_EXEC
 #define MONGO  CONFIG_MONGO
+#define PLUGIN CONFIG_PLUGIN
 
 #define KIB  INT64_C(1024)
 #define MIB  (1024 * KIB)
@@ -181,9 +182,10 @@ static const struct config_key rows[] = {
 		.text = "start without taking tasks off the queue, until wpctl resume"},
 
 	{CONFIG_HANDLER, "type", WORD(handler, type), .initial = "",
-		.words = "builtin exec mongodb", .types = ALL, .example = "exec",
-		.text = "what runs the tasks: a program (exec) or an operation of MongoDB "
-			"(mongodb); must be given; builtin is only for the built-in ones"},
+		.words = "builtin exec mongodb plugin", .types = ALL, .example = "exec",
+		.text = "what runs the tasks: a program (exec), an operation of MongoDB "
+			"(mongodb) or a shared object (plugin); must be given; builtin is only for "
+			"the built-in ones"},
 	{CONFIG_HANDLER, "pool", NAME(handler, pool), .initial = "default",
 		.max = SETTINGS_NAME_MAX, .types = ALL, .text = "the pool whose workers run it"},
 	{CONFIG_HANDLER, "timeout", DURATION(handler, timeout_us), .initial = "30min", .min = MS,
@@ -341,6 +343,15 @@ static const struct config_key rows[] = {
 		.types = MONGO,
 		.text = "take keys that begin with $ or hold a dot from clients, who may then do "
 			"whatever the operation can"},
+	{CONFIG_HANDLER, "module", PATH(handler, module), .initial = "", .max = 4095, .flags = HOST,
+		.types = PLUGIN, .example = "/usr/lib/workpoold/thumbnail.so",
+		.text = "the shared object; it, and the folder it is in, must belong to root or to "
+			"the daemon's user and be writable by nobody else; must be given"},
+	{CONFIG_HANDLER, "symbol", STRING(handler, symbol), .initial = "workpool_handler",
+		.max = 255, .words = " $\"/\\", .flags = HOST, .types = PLUGIN,
+		.text = "the name of the struct in the shared object; every further key of the "
+			"section "
+			"goes to the plugin"},
 };
 
 static const struct {
@@ -419,9 +430,19 @@ int keys_find_scope(const char *name, enum config_scope *ret_scope)
 
 unsigned keys_handler_type(const char *word)
 {
-	if (strcmp(word, "builtin") == 0)
-		return CONFIG_BUILTIN;
-	if (strcmp(word, "exec") == 0)
-		return CONFIG_EXEC;
-	return strcmp(word, "mongodb") == 0 ? CONFIG_MONGO : 0;
+	static const struct {
+		const char *word;
+		unsigned type;
+	} types[] = {
+		{"builtin", CONFIG_BUILTIN},
+		{"exec", CONFIG_EXEC},
+		{"mongodb", CONFIG_MONGO},
+		{"plugin", CONFIG_PLUGIN},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		if (strcmp(types[i].word, word) == 0)
+			return types[i].type;
+	}
+	return 0;
 }

@@ -56,8 +56,13 @@ enum config_type {
 #define CONFIG_ZERO   8u /* 0 is allowed though below min, and means none */
 
 /* CONFIG_HANDLER: which handlers have the key, one bit an `enum config_handler_type`. */
-enum config_handler_type { CONFIG_BUILTIN = 1, CONFIG_EXEC = 2, CONFIG_MONGO = 4 };
-#define CONFIG_ALL_HANDLERS (CONFIG_BUILTIN | CONFIG_EXEC | CONFIG_MONGO)
+enum config_handler_type {
+	CONFIG_BUILTIN = 1,
+	CONFIG_EXEC = 2,
+	CONFIG_MONGO = 4,
+	CONFIG_PLUGIN = 8,
+};
+#define CONFIG_ALL_HANDLERS (CONFIG_BUILTIN | CONFIG_EXEC | CONFIG_MONGO | CONFIG_PLUGIN)
 
 #define CONFIG_SCOPE_KEYS_MAX 64 /* rows of one scope */
 
