@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "host/mongo.h"
+#include "host/plugin.h"
 #include "host/scratch.h"
 #include "host/setup.h"
 
@@ -27,7 +28,11 @@ static void leave(struct host *host, int status)
 /* Called by a worker thread with the lock of work.c held. */
 static void on_end(struct work_pool *pool, int status)
 {
-	leave(pool->end_arg, status);
+	struct host *host = pool->end_arg;
+
+	if (pool->quits && TAILQ_EMPTY(&pool->all))
+		handler_stop_foreign(&host->registry);
+	leave(host, status);
 }
 
 static void on_spawner_gone(void *arg)
@@ -80,6 +85,7 @@ void host_run(int fd)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	link_init(&host.link, fd);
 	int r = spawner_open(&host.spawner, fd);
+	plugin_guard_forks(fd);
 	if (r == 0)
 		r = start(&host);
 	if (r == -EPIPE)
