@@ -77,8 +77,8 @@ static int take_sandbox(struct hostlink *link, const struct hostmsg *msg)
 	struct offers *offers = link->offers;
 	struct view on = msg->sandbox.on, off = msg->sandbox.off;
 
-	if (offers == NULL || offers->sandbox.is_known || !is_fit(on, TEXT_MAX) ||
-		!is_fit(off, TEXT_MAX))
+	if (offers == NULL || offers->sandbox.is_known || !is_fit(on, HOSTMSG_TEXT_MAX) ||
+		!is_fit(off, HOSTMSG_TEXT_MAX))
 		return -EPROTO;
 	offers->sandbox = (struct sandbox_news){.is_known = true,
 		.landlock = msg->sandbox.landlock,

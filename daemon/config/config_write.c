@@ -206,7 +206,7 @@ static int write_shipped_examples(struct buf *out)
 			"handler has; all further keys go to it (see workpool-plugin(7)):",
 			out);
 	if (r == 0)
-		r = buf_printf(out, "#[handler count-words]\n\n");
+		r = buf_printf(out, "#[handler primes]\n\n");
 	if (r == 0)
 		r = write_shipped_keys(
 			CONFIG_HANDLER, CONFIG_PLUGIN, CONFIG_EXEC | CONFIG_MONGO, "plugin", out);

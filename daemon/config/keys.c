@@ -344,11 +344,11 @@ static const struct config_key rows[] = {
 		.text = "take keys that begin with $ or hold a dot from clients, who may then do "
 			"whatever the operation can"},
 	{CONFIG_HANDLER, "module", PATH(handler, module), .initial = "", .max = 4095, .flags = HOST,
-		.types = PLUGIN, .example = "/usr/lib/workpoold/thumbnail.so",
+		.types = PLUGIN, .example = "/usr/lib/workpoold/primes.so",
 		.text = "the shared object; it, and the folder it is in, must belong to root or to "
 			"the daemon's user and be writable by nobody else; must be given"},
 	{CONFIG_HANDLER, "symbol", STRING(handler, symbol), .initial = "workpool_handler",
-		.max = 255, .words = " $\"/\\", .flags = HOST, .types = PLUGIN,
+		.max = 255, .words = "$ \"/\\", .flags = HOST, .types = PLUGIN,
 		.text = "the name of the struct in the shared object; every further key of the "
 			"section "
 			"goes to the plugin"},

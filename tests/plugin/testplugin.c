@@ -76,14 +76,22 @@ static void die_exit(void)
 	exit(3);
 }
 
+/* The calling thread may go on for a while. */
+static void raise_for_all(int number)
+{
+	(void)kill(getpid(), number);
+	for (;;)
+		(void)pause();
+}
+
 static void die_kill(void)
 {
-	(void)kill(getpid(), SIGKILL);
+	raise_for_all(SIGKILL);
 }
 
 static void die_stop(void)
 {
-	(void)kill(getpid(), SIGSTOP);
+	raise_for_all(SIGSTOP);
 }
 
 struct way {

@@ -475,7 +475,7 @@ START_TEST(test_config_shipped_file_loads_with_and_without_comments)
 	settings = load(text);
 	ck_assert_ptr_nonnull(settings_find_handler(settings, "thumbnail"));
 	ck_assert_ptr_nonnull(settings_find_handler(settings, "find-order"));
-	ck_assert_ptr_nonnull(settings_find_handler(settings, "count-words"));
+	ck_assert_ptr_nonnull(settings_find_handler(settings, "primes"));
 	ck_assert_ptr_nonnull(settings_find_pool(settings, "mail"));
 	ck_assert(settings->access.given);
 	settings_free(settings);

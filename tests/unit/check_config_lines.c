@@ -297,8 +297,8 @@ START_TEST(test_config_keys_of_a_handler_depend_on_its_type)
 			"f:3: [handler x] module: \"x.so\": an absolute path of at most 4095 "
 			"bytes"},
 		{"[handler x]\ntype = plugin\nmodule = /x.so\nsymbol = a b\n",
-			"f:4: [handler x] symbol: \"a b\": at most 255 bytes without  blank "
-			"$\"/\\"},
+			"f:4: [handler x] symbol: \"a b\": at most 255 bytes without $ blank "
+			"\"/\\"},
 		{"[handler x]\ntype = plugin\nmodule = /x.so\nfoo = 1\nfoo = 2\n",
 			"f:5: [handler x] foo: stands in line 4 already"},
 		{"[handler x]\nfoo bar = 1\ntype = plugin\nmodule = /x.so\n",
