@@ -336,7 +336,7 @@ def test_installed_header_is_c99_and_cpp(installed, tmp_path):
     assert run("pkg-config", "--variable=pluginabi", "workpool", env=env) == "1\n"
     strict = ["-Wall", "-Wextra", "-Wconversion", "-pedantic-errors", "-Werror", *flags, "-c", "-o", os.devnull]
     source = tmp_path / "x.c"
-    source.write_text("#include <workpool-plugin.h>\n"
+    source.write_text("#include <workpool.h>\n#include <workpool-plugin.h>\n"  # a plugin that posts has both
                       "static void run(struct workpool_task *task) { workpool_task_result(task, NULL, 0); }\n"
                       "const struct workpool_handler workpool_handler = {WORKPOOL_PLUGIN_ABI, WORKPOOL_ANY_ARGS, \"x\", \"t\",\n"
                       "\tNULL, 0, NULL, NULL, run, NULL, NULL};\n", encoding="utf-8")
