@@ -38,6 +38,7 @@ static const struct {
 	{"failed", "\033[31m"},
 	{"lost", "\033[31m"},
 	{"down", "\033[31m"},
+	{"failing", "\033[31m"},
 	{"closed", "\033[32m"},
 	{"half_open", "\033[33m"},
 	{"open", "\033[31m"},

@@ -106,6 +106,11 @@ static bool is_without_host(const json_t *pool)
 	return strcmp(print_text(pool, "host"), "down") == 0;
 }
 
+static bool has_host_error(const json_t *pool)
+{
+	return *print_text(pool, "host_error") != '\0';
+}
+
 static bool is_waited_for(const json_t *pool)
 {
 	return print_int(pool, "room") > 0;
@@ -124,6 +129,7 @@ static const struct {
 	const char *text; /* a sentence (sentence.h) about the pool */
 } troubles[] = {
 	{is_without_host, "down", "pool \"{name}\" has no host: no task runs"},
+	{has_host_error, "failing", "the host of pool \"{name}\": {host_error}"},
 	{is_paused, "paused", "pool \"{name}\" is paused (wpctl resume)"},
 	{is_waited_for, "full", "pool \"{name}\" is full: posts that wait for room: {room}"},
 	{is_full, "full", "pool \"{name}\" is full: posts are refused"},

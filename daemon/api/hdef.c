@@ -15,8 +15,6 @@
 #include "net/hostlink.h"
 #include "wire/json.h"
 
-#define TEXT_MAX 4096 /* bytes of a sentence or list of words that a host tells */
-
 /* link->offers: one for each settings->handlers, and which one the PARAMs belong to. */
 struct offers {
 	size_t n;
@@ -34,6 +32,7 @@ void hdef_done(struct hdef *hdef)
 	}
 	free(hdef->params);
 	free(hdef->text);
+	free(hdef->refused);
 	*hdef = (struct hdef){0};
 }
 
@@ -78,8 +77,8 @@ static int take_sandbox(struct hostlink *link, const struct hostmsg *msg)
 	struct offers *offers = link->offers;
 	struct view on = msg->sandbox.on, off = msg->sandbox.off;
 
-	if (offers == NULL || offers->sandbox.is_known || !is_fit(on, TEXT_MAX) ||
-		!is_fit(off, TEXT_MAX))
+	if (offers == NULL || offers->sandbox.is_known || !is_fit(on, HOSTMSG_TEXT_MAX) ||
+		!is_fit(off, HOSTMSG_TEXT_MAX))
 		return -EPROTO;
 	offers->sandbox = (struct sandbox_news){.is_known = true,
 		.landlock = msg->sandbox.landlock,
@@ -102,7 +101,7 @@ static int take_offer(struct hostlink *link, const struct hostmsg *msg)
 	struct offers *offers = link->offers;
 	ssize_t i = find_handler(link->daemon, msg->offer.handler);
 
-	if (offers == NULL || i < 0 || !is_fit(msg->offer.text, TEXT_MAX))
+	if (offers == NULL || i < 0 || !is_fit(msg->offer.text, HOSTMSG_TEXT_MAX))
 		return -EPROTO;
 	offers->last = &offers->all[i];
 	if (offers->last->is_known)
@@ -119,10 +118,11 @@ static int take_param(struct hostlink *link, const struct hostmsg *msg)
 	struct hdef *hdef = offers != NULL ? offers->last : NULL;
 	struct param *params, *param;
 
-	if (hdef == NULL || hdef->n_params >= HDEF_PARAMS_MAX || msg->param.type > PARAM_ENUM)
+	if (hdef == NULL || hdef->n_params >= HOSTMSG_PARAMS_MAX || msg->param.type > PARAM_ENUM)
 		return -EPROTO;
-	if (!is_fit(msg->param.name, JSON_KEY_LIMIT) || !is_fit(msg->param.words, TEXT_MAX) ||
-		!is_fit(msg->param.text, TEXT_MAX))
+	if (!is_fit(msg->param.name, JSON_KEY_LIMIT) ||
+		!is_fit(msg->param.words, HOSTMSG_TEXT_MAX) ||
+		!is_fit(msg->param.text, HOSTMSG_TEXT_MAX))
 		return -EPROTO;
 	params = realloc(hdef->params, (hdef->n_params + 1) * sizeof *params);
 	if (params == NULL)
@@ -142,7 +142,35 @@ static int take_param(struct hostlink *link, const struct hostmsg *msg)
 	return param->name != NULL && param->words != NULL && param->text != NULL ? 0 : -ENOMEM;
 }
 
-/* The first host that gets READY tells for all: they run the same program with the same configuration. */
+/* The host is one of the pool that the handler's tasks go to. */
+static bool is_own(const struct hostlink *link, size_t handler)
+{
+	return link->daemon->board->handlers[handler].pool == link->pool;
+}
+
+/* The first host that gets READY tells for all: they run the same program with the same configuration. But what is in a
+ * file of its own may be another one by now. */
+static void adopt(struct hostlink *link, size_t i, struct hdef *told)
+{
+	struct hdef *hdef = &((struct api *)link->daemon->api)->hdefs[i];
+
+	if (told->is_known && is_own(link, i))
+		free(take(hdef->refused));
+	if (told->refused != NULL && is_own(link, i)) {
+		free(hdef->refused);
+		hdef->refused = take(told->refused);
+	}
+	if (told->is_known &&
+		(!hdef->is_known || settings_is_bound(&link->daemon->settings->handlers[i]))) {
+		char *refused = take(hdef->refused); /* its own pool's host still says so */
+
+		hdef_done(hdef);
+		*hdef = *told;
+		hdef->refused = refused;
+		*told = (struct hdef){0};
+	}
+}
+
 static int take_ready(struct hostlink *link, const struct hostmsg *msg)
 {
 	struct api *api = link->daemon->api;
@@ -151,12 +179,8 @@ static int take_ready(struct hostlink *link, const struct hostmsg *msg)
 	(void)msg;
 	if (offers == NULL)
 		return -EPROTO;
-	for (size_t i = 0; i < offers->n; i++) {
-		if (api->hdefs[i].is_known)
-			continue;
-		api->hdefs[i] = offers->all[i];
-		offers->all[i] = (struct hdef){0};
-	}
+	for (size_t i = 0; i < offers->n; i++)
+		adopt(link, i, &offers->all[i]);
 	if (!api->sandbox.is_known) {
 		api->sandbox = offers->sandbox;
 		offers->sandbox = (struct sandbox_news){0};
@@ -169,8 +193,16 @@ static int take_ready(struct hostlink *link, const struct hostmsg *msg)
 static int take_refused(struct hostlink *link, const struct hostmsg *msg)
 {
 	struct daemon *daemon = link->daemon;
+	struct offers *offers = link->offers;
+	ssize_t i = find_handler(daemon, msg->refused.handler);
 	char name[LOG_QUOTE_MAX + 1], why[LOG_QUOTE_MAX + 1];
 
+	if (offers == NULL || i < 0 || !is_fit(msg->refused.why, HOSTMSG_TEXT_MAX))
+		return -EPROTO;
+	free(offers->all[i].refused);
+	offers->all[i].refused = mem_dup(msg->refused.why.data, msg->refused.why.len);
+	if (offers->all[i].refused == NULL)
+		return -ENOMEM;
 	log_error("handler_refused", "[handler %s] %s",
 		log_quote(msg->refused.handler.data, msg->refused.handler.len, name),
 		log_quote(msg->refused.why.data, msg->refused.why.len, why));

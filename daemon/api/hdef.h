@@ -15,12 +15,11 @@
 struct daemon;
 struct hostlink;
 
-#define HDEF_PARAMS_MAX 64 /* parameters of one handler that a host may tell of */
-
 struct hdef {
 	bool is_known;        /* some host was READY with it */
 	bool is_checked;      /* `params` are all that there are */
 	char *text;           /* owns: one line for people */
+	char *refused; /* owns: why its own pool's host, the last that came up, does not run it; NULL: it does */
 	struct param *params; /* owns, and their strings */
 	size_t n_params;
 };

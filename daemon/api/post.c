@@ -246,8 +246,8 @@ static ssize_t post_find_handler(struct call *call)
 		call_refuse_permission(call);
 		return -1;
 	}
-	if (!api->hdefs[i].is_known) {
-		call_refuse_not_ready(call, handler->settings->pool);
+	if (!api->hdefs[i].is_known || api->hdefs[i].refused != NULL) {
+		call_refuse_not_ready(call, handler->settings->pool, api->hdefs[i].refused);
 		return -1;
 	}
 	return post_check_args(call, &api->hdefs[i]) ? (ssize_t)i : -1;
@@ -350,6 +350,11 @@ static void post_run(struct call *call)
 					 : post.handler->pool;
 	if (post.pool == NULL) {
 		call_refuse_no_such_pool(call, values->pool);
+		return;
+	}
+	if (settings_is_bound(post.handler->settings) && post.pool != post.handler->pool) {
+		call_refuse_parameter(
+			call, "pool", "the handler is a plugin, which runs in its own pool only");
 		return;
 	}
 	if (values->expires_ms > 0 && values->expires_ms <= values->delay_ms) {

@@ -89,6 +89,27 @@ static const char *workers_rule(const struct pool *pool, char text[32])
 	return text;
 }
 
+/* Why the pool's host does not come up, or which of its handlers it cannot run. */
+static void put_host_error(
+	json_t *object, const struct daemon *daemon, const struct hostlink *link, int *failed)
+{
+	const struct api *api = daemon->api;
+
+	if (link->state != HOSTLINK_UP && link->trouble[0] != '\0') {
+		tojson_put(object, "host_error", json_string(link->trouble), failed);
+		return;
+	}
+	for (size_t i = 0; i < daemon->settings->n_handlers; i++) {
+		if (api->hdefs[i].refused == NULL || daemon->board->handlers[i].pool != link->pool)
+			continue;
+		tojson_put(object, "host_error",
+			json_sprintf("handler \"%s\": %s", daemon->settings->handlers[i].name,
+				api->hdefs[i].refused),
+			failed);
+		return;
+	}
+}
+
 json_t *tojson_pool(const struct daemon *daemon, const struct pool *pool)
 {
 	const struct hostlink *link = hostlink_of(daemon, pool);
@@ -105,6 +126,7 @@ json_t *tojson_pool(const struct daemon *daemon, const struct pool *pool)
 		return NULL;
 	if (link->pid > 0)
 		tojson_put_int(object, "host_pid", (uint64_t)link->pid, &failed);
+	put_host_error(object, daemon, link, &failed);
 	put_counts(object, pool->count, &failed);
 	put_stats(object, &pool->stats, daemon->now_us, &failed);
 	return tojson_finish(object, failed);
@@ -191,6 +213,8 @@ json_t *tojson_handler(const struct daemon *daemon, size_t handler)
 
 	if (object == NULL)
 		return NULL;
+	if (hdef->refused != NULL)
+		tojson_put(object, "refused", json_string(hdef->refused), &failed);
 	tojson_put(object, "resources", handler_resources(daemon->board, settings), &failed);
 	put_counts(object, row->count, &failed);
 	put_all_times(object, row->times, &failed);

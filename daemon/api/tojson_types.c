@@ -71,10 +71,12 @@ const char tojson_types[] =
 	"# A pool. posted = queued + delayed + active + done + failed + cancelled + expired + "
 	"lost, "
 	"in every reply.\n"
-	"# room: posts that wait until there is room; they are not posted yet.\n"
+	"# room: posts that wait until there is room; they are not posted yet. host_error: why no "
+	"host comes up, or which handler it\n"
+	"# cannot run.\n"
 	"type Pool (\n  name: string,\n  workers: int,\n  workers_rule: string,\n  leaving: int,\n"
 	"  capacity: int,\n  paused: bool,\n  host: string,\n  host_pid: ?int,\n"
-	"  host_restarts: int,\n  room: int,\n" STATES
+	"  host_restarts: int,\n  host_error: ?string,\n  room: int,\n" STATES
 #include "core/counters.def"
 	"  max_queued: int,\n  max_active: int,\n  rate_1s: float,\n  rate_1min: float,\n"
 	"  wait_us: Times,\n  run_us: Times,\n  total_us: Times\n)\n\n"
@@ -94,7 +96,9 @@ const char tojson_types[] =
 	"# A handler: what tasks are posted for. priority, retries, expires_ms and timeout_ms are "
 	"for "
 	"posts that say nothing.\n"
+	"# refused: why its pool's host cannot run it.\n"
 	"type Handler (\n  name: string,\n  type: string,\n  pool: string,\n  text: string,\n"
+	"  refused: ?string,\n"
 	"  timeout_ms: int,\n  priority: int,\n  retries: int,\n  expires_ms: int,\n"
 	"  crash_max: int,\n  max_active: int,\n  weight: int,\n  unique: (join, refuse),\n"
 	"  resources: []string,\n" STATES

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/extras.h"
 #include "config/lines.h"
 #include "config/refuse.h"
 #include "config/section.h"
@@ -135,6 +136,31 @@ static bool has_password(const char *uri)
 	       strcasestr(uri, "token") != NULL;
 }
 
+static int refuse_twice(
+	struct build *build, struct origin here, struct origin before, const char *name)
+{
+	return build_refuse(build, -EINVAL, here, build->current, name, NULL,
+		"stands in line %u already", (unsigned)before.line);
+}
+
+/* A key that is not every handler's: whose it is, is known when the type is. */
+static int keep_extra(
+	struct build *build, struct origin origin, const char *name, const char *value)
+{
+	const struct origin_section *section = build->current;
+	struct settings_handler *handler = &build->settings->handlers[section->at];
+	const struct extra *known = extras_find(handler->extras, name);
+	int r;
+
+	if (known != NULL && known->origin.file == origin.file)
+		return refuse_twice(build, origin, known->origin, name);
+	r = extras_set(&handler->extras, name, value, origin);
+	if (r == -E2BIG)
+		return build_refuse(build, -EINVAL, origin, section, name, NULL,
+			"one more than the %d keys that a handler can have of its own", EXTRAS_MAX);
+	return r;
+}
+
 static int on_key(void *user, uint32_t line, const char *name, const char *value)
 {
 	struct build *build = user;
@@ -147,12 +173,13 @@ static int on_key(void *user, uint32_t line, const char *name, const char *value
 		return build_refuse(build, -EINVAL, origin, NULL, name, NULL,
 			"a key before the first [section]");
 	key = keys_find(section->scope, name);
+	if (section->scope == CONFIG_HANDLER && (key == NULL || key->types != CONFIG_ALL_HANDLERS))
+		return keep_extra(build, origin, name, value);
 	if (key == NULL)
 		return build_refuse(build, -EINVAL, origin, section, name, NULL, "unknown key");
 	if (section->keys[keys_place(key)].line != 0 &&
 		section->keys[keys_place(key)].file == origin.file)
-		return build_refuse(build, -EINVAL, origin, section, name, NULL,
-			"stands in line %u already", (unsigned)section->keys[keys_place(key)].line);
+		return refuse_twice(build, origin, section->keys[keys_place(key)], name);
 	if ((key->flags & CONFIG_SECRET) != 0 && !build->is_private && has_password(value))
 		return build_refuse(build, -EACCES, origin, section, name, NULL,
 			"a file with a password must have mode 0600");

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "config/extras.h"
 #include "config/origins.h"
 #include "config/section.h"
 #include "config/value.h"
@@ -48,6 +49,25 @@ static int show_key(struct show *show, const struct config_key *key, size_t at,
 				      });
 }
 
+/* A setting of a plugin. */
+static int show_extra(struct show *show, const struct extra *extra)
+{
+	int r;
+
+	buf_truncate(&show->origin, 0);
+	r = origins_write(show->settings->origins, extra->origin, &show->origin);
+	if (r == 0)
+		r = buf_append(&show->origin, "", 1);
+	if (r < 0)
+		return r;
+	return show->show(show->user, &(struct config_shown){
+					      .section = buf_view(&show->title).data,
+					      .key = extra->name,
+					      .value = extra->value,
+					      .origin = buf_view(&show->origin).data,
+				      });
+}
+
 static bool is_there(const struct settings *settings, enum config_scope scope, size_t at)
 {
 	if (scope == CONFIG_ACCESS)
@@ -66,6 +86,11 @@ static int show_section(struct show *show, enum config_scope scope, size_t at)
 		if (keys[i].scope == scope && section_has_key(show->settings, &keys[i], at))
 			r = show_key(show, &keys[i], at, section);
 	}
+	if (scope != CONFIG_HANDLER)
+		return r;
+	const struct extras *extras = show->settings->handlers[at].extras;
+	for (size_t i = 0; i < extras_count(extras) && r == 0; i++)
+		r = show_extra(show, &extras->at[i]);
 	return r;
 }
 

@@ -22,8 +22,8 @@ struct config_shown {
 
 /*
  * Every key of every section that there is, in the order of the key table; of handlers those of its
- * type. [access] is left out when it stands in no file (that is not the same as an empty one), and
- * so is a pool that is leaving. section: NULL: all of them; "pool": all of that kind; "pool mail".
+ * type, and behind them the plugin's own. [access] is left out when it stands in no file (that is
+ * not the same as an empty one), and so is a pool that is leaving. section: NULL: all of them; "pool": all of that kind; "pool mail".
  * -ENOENT: no section is called so; -ENOMEM; or what `show` gave, which ends it.
  */
 int config_show_keys(const struct settings *settings, const char *section,

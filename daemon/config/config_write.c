@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "config/extras.h"
 #include "config/keys.h"
 #include "config/value.h"
 
@@ -44,6 +45,8 @@ int config_write_host_lines(
 		else if (keys[i].scope == CONFIG_MONGODB && type == CONFIG_MONGO)
 			r = write_host_line(&keys[i], &settings->mongodb, out);
 	}
+	if (r == 0)
+		r = extras_write_lines(handler->extras, out);
 	if (r < 0)
 		buf_truncate(out, before);
 	return r;
@@ -210,6 +213,16 @@ static int write_shipped_examples(struct buf *out)
 		r = buf_printf(out, "#[handler find-order]\n\n");
 	if (r == 0)
 		r = write_shipped_keys(CONFIG_HANDLER, CONFIG_MONGO, CONFIG_EXEC, "mongodb", out);
+	if (r == 0)
+		r = write_comment(
+			"A handler in a shared object, with the keys that only such a "
+			"handler has; all further keys go to it (see workpool-plugin(7)):",
+			out);
+	if (r == 0)
+		r = buf_printf(out, "#[handler primes]\n\n");
+	if (r == 0)
+		r = write_shipped_keys(
+			CONFIG_HANDLER, CONFIG_PLUGIN, CONFIG_EXEC | CONFIG_MONGO, "plugin", out);
 	if (r == 0)
 		r = buf_printf(out, "# The built-in handlers can be changed, too:\n"
 				    "#[handler sleep]\n#timeout = 1min\n");

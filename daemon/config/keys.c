@@ -43,6 +43,7 @@
 #define COPROCESS CONFIG_COPROCESS
 #define PROGRAM   CONFIG_PROGRAMS
 #define MONGO     CONFIG_MONGO
+#define PLUGIN    CONFIG_PLUGIN
 
 #define KIB  INT64_C(1024)
 #define MIB  (1024 * KIB)
@@ -184,11 +185,11 @@ static const struct config_key rows[] = {
 		.text = "start without taking tasks off the queue, until wpctl resume"},
 
 	{CONFIG_HANDLER, "type", WORD(handler, type), .initial = "",
-		.words = "builtin exec coprocess mongodb", .types = ALL, .example = "exec",
+		.words = "builtin exec coprocess mongodb plugin", .types = ALL, .example = "exec",
 		.text = "what runs the tasks: a program for each (exec), a program that is kept "
-			"for the next one (coprocess) or an operation of MongoDB (mongodb); must "
-			"be "
-			"given; builtin is only for the built-in ones"},
+			"for the next one (coprocess), an operation of MongoDB (mongodb) or a "
+			"shared object (plugin); must be given; builtin is only for the built-in "
+			"ones"},
 	{CONFIG_HANDLER, "pool", NAME(handler, pool), .initial = "default",
 		.max = SETTINGS_NAME_MAX, .types = ALL, .text = "the pool whose workers run it"},
 	{CONFIG_HANDLER, "timeout", DURATION(handler, timeout_us), .initial = "30min", .min = MS,
@@ -354,6 +355,15 @@ static const struct config_key rows[] = {
 		.types = MONGO,
 		.text = "take keys that begin with $ or hold a dot from clients, who may then do "
 			"whatever the operation can"},
+	{CONFIG_HANDLER, "module", PATH(handler, module), .initial = "", .max = 4095, .flags = HOST,
+		.types = PLUGIN, .example = "/usr/lib/workpoold/primes.so",
+		.text = "the shared object; it, and the folder it is in, must belong to root or to "
+			"the daemon's user and be writable by nobody else; must be given"},
+	{CONFIG_HANDLER, "symbol", STRING(handler, symbol), .initial = "workpool_handler",
+		.max = 255, .words = "$ \"/\\", .flags = HOST, .types = PLUGIN,
+		.text = "the name of the struct in the shared object; every further key of the "
+			"section "
+			"goes to the plugin"},
 };
 
 static const struct {
@@ -438,6 +448,7 @@ static const struct {
 	{"exec", CONFIG_EXEC},
 	{"coprocess", CONFIG_COPROCESS},
 	{"mongodb", CONFIG_MONGO},
+	{"plugin", CONFIG_PLUGIN},
 };
 
 unsigned keys_handler_type(const char *word)

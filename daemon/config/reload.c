@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "config/extras.h"
 #include "config/origins.h"
 #include "config/refuse.h"
 #include "config/section.h"
@@ -81,6 +82,34 @@ static int diff_key(
 				    .after = text_of(&diff->after)});
 }
 
+static int tell_extra(struct diff *diff, const char *name, const char *before, const char *after)
+{
+	return diff->on_change(diff->user, &(struct config_change){.kind = CHANGE_RESTART,
+						   .section = text_of(&diff->title),
+						   .key = name,
+						   .before = before,
+						   .after = after});
+}
+
+/* A plugin's own settings. */
+static int diff_extras(struct diff *diff, const struct extras *old, const struct extras *new)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < extras_count(old) && r == 0; i++) {
+		const struct extra *same = extras_find(new, old->at[i].name);
+
+		if (same == NULL || strcmp(same->value, old->at[i].value) != 0)
+			r = tell_extra(diff, old->at[i].name, old->at[i].value,
+				same == NULL ? "" : same->value);
+	}
+	for (size_t i = 0; i < extras_count(new) && r == 0; i++) {
+		if (extras_find(old, new->at[i].name) == NULL)
+			r = tell_extra(diff, new->at[i].name, "", new->at[i].value);
+	}
+	return r;
+}
+
 /* A section that both have. */
 static int diff_section(struct diff *diff, enum config_scope scope, size_t old_at, size_t new_at)
 {
@@ -95,6 +124,9 @@ static int diff_section(struct diff *diff, enum config_scope scope, size_t old_a
 			r = diff_key(diff, &keys[i], section_const_base(diff->old, scope, old_at),
 				section_const_base(diff->new, scope, new_at));
 	}
+	if (r == 0 && scope == CONFIG_HANDLER)
+		r = diff_extras(diff, diff->old->handlers[old_at].extras,
+			diff->new->handlers[new_at].extras);
 	return r;
 }
 
@@ -267,6 +299,9 @@ static int merge_old(struct merge *merge, enum config_scope scope, size_t at)
 	r = merge_section(merge, scope, to, &old, &new);
 	if (r == 0 && scope == CONFIG_HANDLER)
 		r = copy_used(&merge->merged->handlers[to], &merge->old->handlers[at]);
+	if (r == 0 && scope == CONFIG_HANDLER) /* none of them is live */
+		r = extras_adopt(&merge->merged->handlers[to].extras, merge->merged->origins,
+			merge->old->handlers[at].extras, merge->old->origins);
 	return r;
 }
 

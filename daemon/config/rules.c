@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "config/extras.h"
 #include "config/value.h"
 
 /* Keys without a default that a type of handler cannot do without. */
@@ -21,6 +22,7 @@ static const struct {
 	{CONFIG_MONGO, "operation"},
 	{CONFIG_MONGO, "database"},
 	{CONFIG_MONGO, "collection"},
+	{CONFIG_PLUGIN, "module"},
 };
 
 /* Keys that only some operations have. */
@@ -49,9 +51,9 @@ static const struct {
 
 /* A handler, and the section that it has in a file. */
 struct subject {
-	struct build *build;                  /* borrows */
-	const struct origin_section *section; /* borrows; NULL: it stands in no file */
-	struct settings_handler *handler;     /* borrows */
+	struct build *build;              /* borrows */
+	struct origin_section *section;   /* borrows; NULL: it stands in no file */
+	struct settings_handler *handler; /* borrows */
 	unsigned type;
 };
 
@@ -71,7 +73,7 @@ static int check_type(const struct subject *subject)
 	if (subject->type == 0)
 		return build_refuse(subject->build, -EINVAL, subject->section->origin,
 			subject->section, NULL, NULL,
-			"the key \"type\" is missing: exec, coprocess or mongodb");
+			"the key \"type\" is missing: exec, coprocess, mongodb or plugin");
 	if (is_builtin && subject->type != CONFIG_BUILTIN)
 		return build_refuse(subject->build, -EINVAL, origin_of(subject, key),
 			subject->section, key->name, subject->handler->type,
@@ -79,24 +81,67 @@ static int check_type(const struct subject *subject)
 	if (!is_builtin && subject->type == CONFIG_BUILTIN)
 		return build_refuse(subject->build, -EINVAL, origin_of(subject, key),
 			subject->section, key->name, subject->handler->type,
-			"only noop, echo, sleep and fail are built in: exec, coprocess or "
-			"mongodb");
+			"only noop, echo, sleep and fail are built in: exec, coprocess, "
+			"mongodb or plugin");
 	return 0;
 }
 
-/* Every key that was said must be one of the type's. */
-static int check_foreign_keys(const struct subject *subject)
+/* A key that no handler has is a plugin's, or a mistake: of the type, too, if that is missing. */
+static int check_unknown_keys(const struct subject *subject)
 {
-	size_t n;
-	const struct config_key *keys = keys_table(&n);
+	const struct extras *extras = subject->handler->extras;
 
-	for (size_t i = 0; i < n; i++) {
-		if (keys[i].scope != CONFIG_HANDLER || (keys[i].types & subject->type) != 0 ||
-			subject->section->keys[keys_place(&keys[i])].line == 0)
-			continue;
-		return build_refuse(subject->build, -EINVAL, origin_of(subject, &keys[i]),
-			subject->section, keys[i].name, NULL,
-			"a handler of type %s does not have this key", subject->handler->type);
+	for (size_t i = 0; i < extras_count(extras); i++) {
+		const struct extra *extra = &extras->at[i];
+
+		if (subject->type == CONFIG_PLUGIN && !value_is_name(extra->name))
+			return build_refuse(subject->build, -EINVAL, extra->origin,
+				subject->section, extra->name, NULL,
+				"a plugin's key has 1 to 64 letters, digits, \"-\", \"_\" and "
+				"\".\"");
+		if (subject->type != CONFIG_PLUGIN &&
+			keys_find(CONFIG_HANDLER, extra->name) == NULL)
+			return build_refuse(subject->build, -EINVAL, extra->origin,
+				subject->section, extra->name, NULL, "unknown key");
+	}
+	return 0;
+}
+
+/* A key of some type becomes what the type of this handler makes of it. 0; 1: it is the plugin's own. */
+static int take_own_key(const struct subject *subject, const struct extra *extra)
+{
+	const struct config_key *key = keys_find(CONFIG_HANDLER, extra->name);
+	int r;
+
+	if (key == NULL || (key->types & subject->type) == 0)
+		return subject->type == CONFIG_PLUGIN
+			       ? 1
+			       : build_refuse(subject->build, -EINVAL, extra->origin,
+					 subject->section, extra->name, NULL,
+					 "a handler of type %s does not have this key",
+					 subject->handler->type);
+	r = value_set(key, subject->handler, extra->value);
+	if (r == -EINVAL)
+		return build_refuse_value(
+			subject->build, extra->origin, subject->section, key, extra->value);
+	if (r == 0)
+		subject->section->keys[keys_place(key)] = extra->origin;
+	return r;
+}
+
+static int check_own_keys(const struct subject *subject)
+{
+	struct extras *extras = subject->handler->extras;
+
+	for (size_t i = 0; i < extras_count(extras);) {
+		int r = take_own_key(subject, &extras->at[i]);
+
+		if (r < 0)
+			return r;
+		if (r == 0)
+			extras_remove(extras, i);
+		else
+			i++;
 	}
 	return 0;
 }
@@ -266,8 +311,8 @@ static int check_resources(const struct subject *subject)
 
 static int check_handler(const struct subject *subject)
 {
-	static int (*const checks[])(const struct subject *) = {check_type, check_foreign_keys,
-		check_needs, check_pool, check_uri, check_operation, check_backoff,
+	static int (*const checks[])(const struct subject *) = {check_unknown_keys, check_type,
+		check_own_keys, check_needs, check_pool, check_uri, check_operation, check_backoff,
 		check_resources};
 	int r = 0;
 
@@ -280,7 +325,7 @@ int rules_check(struct build *build)
 {
 	struct settings *settings = build->settings;
 	const struct origins *origins = settings->origins;
-	auto_free const struct origin_section **sections =
+	auto_free struct origin_section **sections =
 		calloc(settings->n_handlers, sizeof(*sections));
 	int r = 0;
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "config/extras.h"
 #include "config/keys.h"
 #include "config/origins.h"
 #include "config/section.h"
@@ -38,6 +39,7 @@ void settings_free(struct settings *settings)
 	for (size_t i = 0; i < settings->n_handlers; i++) {
 		free(settings->handlers[i].name);
 		free(settings->handlers[i].resource_at);
+		extras_free(settings->handlers[i].extras);
 	}
 	free(settings->resources);
 	free(settings->pools);
@@ -73,6 +75,11 @@ const struct settings_handler *settings_find_handler(
 			return &settings->handlers[i];
 	}
 	return NULL;
+}
+
+bool settings_is_bound(const struct settings_handler *handler)
+{
+	return keys_handler_type(handler->type) == CONFIG_PLUGIN;
 }
 
 uint32_t settings_workers(struct workers_rule rule, uint32_t cores)

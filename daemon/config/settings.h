@@ -17,6 +17,9 @@
 #define SETTINGS_RESOURCES_MAX 64
 #define SETTINGS_USED_MAX      8 /* resources of one handler */
 
+struct extras;
+struct origins;
+
 enum stop_mode { STOP_DRAIN, STOP_FINISH, STOP_NOW };
 enum store_type { STORE_MEMORY, STORE_SQLITE };
 enum store_sync { STORE_SYNC_FULL, STORE_SYNC_NORMAL };
@@ -92,7 +95,7 @@ struct settings_pool {
 
 struct settings_handler {
 	char *name;
-	char *type; /* builtin, exec, coprocess, mongodb */
+	char *type; /* builtin, exec, coprocess, mongodb, plugin */
 	char *pool;
 	uint64_t timeout_us; /* 0: none */
 	uint64_t max_args_bytes;
@@ -144,9 +147,11 @@ struct settings_handler {
 	char *read_concern;
 	char *write_concern;
 	bool operators; /* keys with "$" and "." are taken from a client */
+	/* plugin */
+	char *module;
+	char *symbol;
+	struct extras *extras; /* owns: its own settings, see extras.h; NULL: none */
 };
-
-struct origins;
 
 struct settings {
 	struct settings_daemon daemon;
@@ -168,6 +173,8 @@ const struct settings_resource *settings_find_resource(
 const struct settings_pool *settings_find_pool(const struct settings *settings, const char *name);
 const struct settings_handler *settings_find_handler(
 	const struct settings *settings, const char *name);
+/* Its tasks run in its own pool only: other pools' hosts are not told of it, since it could bring them down. */
+bool settings_is_bound(const struct settings_handler *handler);
 /* The number that a rule gives on a host with `cores` cores, within 1 … SETTINGS_WORKERS_MAX. */
 uint32_t settings_workers(struct workers_rule rule, uint32_t cores);
 

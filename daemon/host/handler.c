@@ -39,6 +39,7 @@ static void offer_free(struct offer *offer)
 		handler->stop(offer);
 	if (offer->config)
 		setting_done(handler->settings, handler->n_settings, offer->config);
+	setting_free_extras(&offer->extras);
 	free(offer->config);
 	free(offer->name);
 	free(offer);
@@ -63,6 +64,7 @@ static struct offer *offer_new(
 		.kill_after_us = KILL_AFTER_US,
 		.config = calloc(1, handler->config_bytes + 1), /* + 1: never nothing */
 	};
+	TAILQ_INIT(&offer->extras);
 	if (offer->config && handler->defaults)
 		memcpy(offer->config, handler->defaults, handler->config_bytes);
 	if (offer->name && offer->config)
@@ -71,29 +73,36 @@ static struct offer *offer_new(
 	return NULL;
 }
 
-/* The common keys of `lines` into the offer; the others, as lines, to `ret_rest`. */
+static int take_line(struct view line, struct offer *offer, struct buf *ret_rest, char *ret_why)
+{
+	const struct handler *handler = offer->handler;
+
+	if (setting_is_known(line, common, ARRAY_SIZE(common)))
+		return setting_read(line, common, ARRAY_SIZE(common), offer, ret_why);
+	if (!handler->foreign || setting_is_known(line, handler->settings, handler->n_settings))
+		return buf_append(ret_rest, line.data, line.len);
+	if (line.len == 1 && line.data[0] == '\n')
+		return 0;
+	(void)snprintf(ret_why, SETTING_WHY_SIZE, "one of its settings is no setting");
+	offer->n_extras++;
+	return setting_add_extra(line, &offer->extras);
+}
+
+/* The common keys of `lines` into the offer, a foreign handler's own beside it; the others, as lines, to `ret_rest`. */
 static int split_settings(
 	struct view lines, struct offer *offer, struct buf *ret_rest, char *ret_why)
 {
-	for (size_t at = 0; at < lines.len;) {
+	int r = 0;
+
+	for (size_t at = 0; at < lines.len && r == 0;) {
 		const char *line = lines.data + at;
 		const char *newline = memchr(line, '\n', lines.len - at);
 		size_t len = newline ? (size_t)(newline - line) + 1 : lines.len - at;
-		bool is_common = false;
 
-		for (size_t i = 0; i < ARRAY_SIZE(common); i++) {
-			size_t key = strlen(common[i].key);
-			is_common |= len > key && memcmp(line, common[i].key, key) == 0 &&
-				     line[key] == '=';
-		}
-		int r = is_common ? setting_read((struct view){line, len}, common,
-					    ARRAY_SIZE(common), offer, ret_why)
-				  : buf_append(ret_rest, line, len);
-		if (r < 0)
-			return r;
+		r = take_line((struct view){line, len}, offer, ret_rest, ret_why);
 		at += len;
 	}
-	return 0;
+	return r;
 }
 
 static int configure(struct offer *offer, struct view lines, char *ret_why)
@@ -160,6 +169,16 @@ void handler_done(struct registry *registry)
 	}
 }
 
+void handler_stop_foreign(struct registry *registry)
+{
+	struct offer *offer;
+
+	TAILQ_FOREACH (offer, &registry->offers, link) {
+		if (offer->handler->foreign && offer->started)
+			offer->handler->stop(offer);
+	}
+}
+
 /* The kind for a HANDLER: of type "builtin" the one with this name, else the one that is called like the type. */
 static const struct handler *find_kind(struct view name, struct view type)
 {
@@ -171,6 +190,13 @@ static const struct handler *find_kind(struct view name, struct view type)
 			return kinds[i];
 	}
 	return NULL;
+}
+
+bool handler_is_foreign(struct view name, struct view type)
+{
+	const struct handler *kind = find_kind(name, type);
+
+	return kind && kind->foreign;
 }
 
 static struct offer *find_offer(const struct registry *registry, struct view name)

@@ -32,6 +32,7 @@ struct handler {
 	bool checked;
 	bool builtin; /* offered under its own name without being configured */
 	bool quick; /* never waits for anything: run at once by whoever reads, without waking a thread */
+	bool foreign; /* start() runs code that is not ours, and takes settings that `settings` does not have */
 	const struct setting *settings; /* for start() */
 	size_t n_settings;
 	size_t config_bytes;  /* of the struct that `settings` fill … */
@@ -57,7 +58,9 @@ struct offer {
 	bool started;
 	uint64_t max_output_bytes; /* of one result; never above the daemon's own */
 	uint64_t kill_after_us;
-	void *config;            /* owns: config_bytes of the handler */
+	void *config;                 /* owns: config_bytes of the handler */
+	struct setting_extras extras; /* owns; of a foreign handler, in their order */
+	size_t n_extras;
 	TAILQ_ENTRY(offer) link; /* in: registry->offers */
 };
 
@@ -78,9 +81,13 @@ struct registry {
 int handler_init(struct registry *registry, uint64_t max_output_bytes, struct spawner *spawner,
 	struct sandbox *sandbox) MUST_CHECK;
 void handler_done(struct registry *registry);
+/* The host ends, and no task runs: code that is not ours may put its things in order. */
+void handler_stop_foreign(struct registry *registry);
 /* One HANDLER message. -EINVAL: ret_why is a sentence without secrets; -ENOMEM. */
 int handler_add(struct registry *registry, struct view name, struct view type, struct view settings,
 	char ret_why[SETTING_WHY_SIZE]) MUST_CHECK;
+/* The kind is one whose start() runs code that is not ours. */
+bool handler_is_foreign(struct view name, struct view type);
 /* NULL: not offered. */
 const struct offer *handler_find(const struct registry *registry, struct view name);
 

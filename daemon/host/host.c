@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "host/keeper.h"
 #include "host/mongo.h"
+#include "host/plugin.h"
 #include "host/scratch.h"
 #include "host/setup.h"
 
@@ -32,6 +33,8 @@ static void on_end(struct work_pool *pool, int status)
 
 	if (pool->quits && host->registry.keeper)
 		keeper_wait(host->registry.keeper);
+	if (pool->quits && TAILQ_EMPTY(&pool->all))
+		handler_stop_foreign(&host->registry);
 	leave(host, status);
 }
 
@@ -88,6 +91,7 @@ void host_run(int fd)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	link_init(&host.link, fd);
 	int r = spawner_open(&host.spawner, fd);
+	plugin_guard_forks(fd);
 	if (r == 0)
 		r = start(&host);
 	if (r == -EPIPE)

@@ -382,6 +382,8 @@ static int prepare(struct reaper *reaper)
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return -errno;
 	(void)prctl(PR_SET_NAME, "workpool-spawn");
+	/* The host's group is ended with the host; we have to end the children first. */
+	(void)setpgid(0, 0);
 	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
 	reaper->children_fd = open(path, O_RDONLY | O_CLOEXEC);
 	reaper->confine = confine_new(landlock_abi());

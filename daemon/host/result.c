@@ -88,6 +88,8 @@ void result_fail(struct result *result, const char *reason, const char *fmt, ...
 	(void)vsnprintf(sentence, sizeof(sentence), fmt, args);
 	va_end(args);
 	result_fail_with(result, reason, (struct view){NULL, 0}, sentence);
+	(void)snprintf(result->word, sizeof(result->word), "%s", reason);
+	result->reason = result->word;
 }
 
 void result_crash(struct result *result, struct view json, const char *sentence)

@@ -11,11 +11,14 @@
 #include "base/buf.h"
 #include "wire/hostmsg.h"
 
+#define RESULT_WORD_SIZE 16 /* the daemon keeps no longer one */
+
 struct result {
 	enum hostmsg_outcome outcome;
-	const char *reason; /* borrows: a constant word; "" when ok */
-	struct view json;   /* borrows: from `text`, or from the task's args */
-	char *text;         /* owns; NULL: none */
+	const char *reason;          /* borrows: a constant word, or `word`; "" when ok */
+	struct view json;            /* borrows: from `text`, or from the task's args */
+	char *text;                  /* owns; NULL: none */
+	char word[RESULT_WORD_SIZE]; /* of result_fail() */
 };
 
 void result_init(struct result *result); /* ok, without a result */
@@ -25,7 +28,7 @@ void result_ok(
 	struct result *result, struct view json); /* borrows json: it must outlive the task's run */
 void result_ok_buf(struct result *result, struct buf *json); /* takes the bytes */
 void result_ok_json(struct result *result, const json_t *json);
-/* {"error":sentence}; the sentence may hold any bytes. */
+/* {"error":sentence}; the sentence may hold any bytes; the reason is copied. */
 void result_fail(struct result *result, const char *reason, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* {"error":sentence,"result":json}; json is JSON text and may be empty: then it is left out. */
 void result_fail_with(

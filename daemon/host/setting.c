@@ -69,6 +69,49 @@ static const struct setting *find(const struct setting *table, size_t n, const c
 	return NULL;
 }
 
+bool setting_is_known(struct view line, const struct setting *table, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t key = strlen(table[i].key);
+
+		if (line.len > key && memcmp(line.data, table[i].key, key) == 0 &&
+			line.data[key] == '=')
+			return true;
+	}
+	return false;
+}
+
+int setting_add_extra(struct view line, struct setting_extras *extras)
+{
+	const char *equals = memchr(line.data, '=', line.len);
+	struct setting_extra *extra;
+
+	if (line.len > 0 && line.data[line.len - 1] == '\n')
+		line.len--;
+	if (!equals || equals == line.data || memchr(line.data, '\0', line.len))
+		return -EINVAL;
+	extra = calloc(1, sizeof(*extra));
+	if (!extra)
+		return -ENOMEM;
+	TAILQ_INSERT_TAIL(
+		extras, extra, link); /* whatever becomes of it, it is freed with the list */
+	extra->key = mem_dup(line.data, (size_t)(equals - line.data));
+	extra->value = mem_dup(equals + 1, (size_t)(line.data + line.len - equals) - 1);
+	return extra->key && extra->value ? 0 : -ENOMEM;
+}
+
+void setting_free_extras(struct setting_extras *extras)
+{
+	struct setting_extra *extra, *next;
+
+	TAILQ_FOREACH_SAFE (extra, extras, link, next) {
+		free(extra->key);
+		free(extra->value);
+		free(extra);
+	}
+	TAILQ_INIT(extras);
+}
+
 static int read_line(char *line, const struct setting *table, size_t n, void *values, char *ret_why)
 {
 	char *equals = strchr(line, '=');

@@ -41,13 +41,30 @@ static int take_private(struct host *host, const struct hostmsg *msg)
 	return sandbox_hide(&host->sandbox, msg->private.path);
 }
 
+/* Told at once: afterwards there may be nobody to tell it. */
+static int tell_starting(struct link *link, struct view handler)
+{
+	struct hostmsg msg = {.type = HOSTMSG_STARTING, .starting = {handler}};
+
+	int r = link_put(link, &msg);
+	if (r < 0)
+		return r;
+	link_begin_send(link);
+	return link_send(link, true);
+}
+
 static int take_handler(struct host *host, const struct hostmsg *msg)
 {
 	char why[SETTING_WHY_SIZE];
 	char name[LOG_QUOTE_MAX + 1];
+	int r = 0;
 
 	host->n_handlers++;
-	int r = handler_add(
+	if (handler_is_foreign(msg->handler.name, msg->handler.type))
+		r = tell_starting(&host->link, msg->handler.name);
+	if (r < 0)
+		return r;
+	r = handler_add(
 		&host->registry, msg->handler.name, msg->handler.type, msg->handler.settings, why);
 	if (r == 0)
 		return 0;

@@ -2,7 +2,7 @@
  * setup: the conversation before the first task.
  *
  *   daemon -> host   SETUP, PRIVATE …, HANDLER …, GO
- *   host -> daemon   HELLO, SANDBOX, OFFER (PARAM …) …, REFUSED …, READY
+ *   host -> daemon   HELLO, STARTING …, SANDBOX, OFFER (PARAM …) …, REFUSED …, READY
  */
 #ifndef WORKPOOL_HOST_SETUP_H
 #define WORKPOOL_HOST_SETUP_H

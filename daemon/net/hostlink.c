@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -104,6 +105,41 @@ static void hostlink_plan_restart(struct hostlink *link)
 	hostlink_arm(link, pause_us);
 }
 
+/* What a host has started by itself, which a plugin may do, is in its process group. Its spawner is not: that has to end
+ * the programs of tasks first. */
+static void kill_group(pid_t pid)
+{
+	(void)kill(-pid, SIGKILL);
+	(void)kill(pid, SIGKILL);
+}
+
+void hostlink_on_end(pid_t pid)
+{
+	kill_group(pid);
+}
+
+/* Why it did not last, with the handler that it was about to start. */
+static void set_trouble(struct hostlink *link, const char *why)
+{
+	const struct settings *settings = link->daemon->settings;
+
+	if (link->starting > 0 && link->starting <= settings->n_handlers)
+		(void)snprintf(link->trouble, sizeof link->trouble,
+			"%s while handler \"%s\" was starting", why,
+			settings->handlers[link->starting - 1].name);
+	else
+		(void)snprintf(link->trouble, sizeof link->trouble, "%s", why);
+}
+
+/* How its process ended, behind that. */
+static void add_trouble(struct hostlink *link, const char *how)
+{
+	size_t len = strlen(link->trouble);
+
+	if (len > 0)
+		(void)snprintf(link->trouble + len, sizeof link->trouble - len, " (%s)", how);
+}
+
 /* The host is gone, or given up: its tasks end, its process too. by_us: nobody in it is to blame. */
 static void hostlink_on_gone(struct hostlink *link, const char *why, bool by_us)
 {
@@ -114,8 +150,8 @@ static void hostlink_on_gone(struct hostlink *link, const char *why, bool by_us)
 
 	hostlink_drop(link);
 	if (link->pid > 0)
-		(void)kill(link->pid,
-			SIGKILL); /* it is our child and was not waited for: the pid is its own */
+		kill_group(
+			link->pid); /* it is our child and was not waited for: the pid is its own */
 	link->state = HOSTLINK_DOWN;
 	deadline_clear(&daemon->board->deadlines, &link->timer);
 	n = board_host_gone(daemon->board, link->pool, link, by_us, daemon->now_us);
@@ -126,8 +162,13 @@ static void hostlink_on_gone(struct hostlink *link, const char *why, bool by_us)
 	if (link->quits)
 		return;
 	link->failures = lasted ? 0 : link->failures + 1;
+	set_trouble(link, why);
 	log_warning("host_gone", "pool \"%s\": %s (pid %d) is gone (%s) with %u tasks in it",
-		link->pool->settings->name, hostlink_part_name(link), (int)link->last_pid, why, n);
+		link->pool->settings->name, hostlink_part_name(link), (int)link->last_pid,
+		link->trouble, n);
+	if (lasted)
+		link->trouble[0] = '\0';
+	link->starting = 0;
 	hostlink_plan_restart(link);
 }
 
@@ -159,7 +200,7 @@ static void hostlink_on_timer(struct deadline *timer, uint64_t now_us)
 
 	(void)now_us;
 	if (link->state == HOSTLINK_STARTING)
-		hostlink_on_gone(link, "it did not get ready", false);
+		hostlink_on_gone(link, "it did not get ready in 10 s", false);
 	else if (link->state == HOSTLINK_DOWN)
 		hostlink_start(link);
 	else if (link->part == HOSTLINK_CONDEMNED)
@@ -277,7 +318,9 @@ static bool hostlink_read(struct hostlink *link)
 	if (n == -EAGAIN || n == -EINTR)
 		return false;
 	if (n <= 0) {
-		hostlink_on_gone(link, n == 0 ? "it died" : strerror((int)-n), false);
+		/* ECONNRESET: it had not read all that it was told. */
+		hostlink_on_gone(link,
+			n == 0 || n == -ECONNRESET ? "it died" : strerror((int)-n), false);
 		return false;
 	}
 	return hostlink_take_all(link);
@@ -291,6 +334,24 @@ static void hostlink_on_read(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	link->daemon->now_us = clock_now_us();
 	(void)hostlink_read(link);
+}
+
+/* SIGKILL is ours, or looks so. */
+static void tell_exit(struct hostlink *link, pid_t pid, int status)
+{
+	char how[32];
+
+	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) {
+		(void)snprintf(how, sizeof how, "SIG%s", sigabbrev_np(WTERMSIG(status)));
+		log_warning("host_signal", "pool \"%s\": %s (pid %d) was ended by %s",
+			link->pool->settings->name, hostlink_part_name(link), (int)pid, how);
+		add_trouble(link, how);
+	} else if (WIFEXITED(status) && WEXITSTATUS(status) != 0) {
+		(void)snprintf(how, sizeof how, "status %d", WEXITSTATUS(status));
+		log_warning("host_exit", "pool \"%s\": %s (pid %d) ended with %s",
+			link->pool->settings->name, hostlink_part_name(link), (int)pid, how);
+		add_trouble(link, how);
+	}
 }
 
 bool hostlink_on_exit(struct daemon *daemon, pid_t pid, int status)
@@ -307,14 +368,7 @@ bool hostlink_on_exit(struct daemon *daemon, pid_t pid, int status)
 		hostlink_read_rest(link);
 		if (link->fd >= 0)
 			hostlink_on_gone(link, "it ended", false);
-		if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
-			log_warning("host_signal", "pool \"%s\": %s (pid %d) was ended by SIG%s",
-				link->pool->settings->name, hostlink_part_name(link), (int)pid,
-				sigabbrev_np(WTERMSIG(status)));
-		else if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
-			log_warning("host_exit", "pool \"%s\": %s (pid %d) ended with status %d",
-				link->pool->settings->name, hostlink_part_name(link), (int)pid,
-				WEXITSTATUS(status));
+		tell_exit(link, pid, status);
 		if (was_down) /* else hostlink_on_gone() has planned it */
 			hostlink_plan_restart(link);
 		return true;

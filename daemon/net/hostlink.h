@@ -30,6 +30,8 @@ enum hostlink_part {
 	HOSTLINK_CONDEMNED, /* was SHARED: gets no new task, is killed when only stuck ones are left in it */
 };
 
+#define HOSTLINK_TROUBLE_SIZE 256
+
 struct hostlink {
 	struct daemon *daemon; /* borrows: owns us */
 	struct pool *pool;     /* borrows: lives as long as the board */
@@ -48,6 +50,8 @@ struct hostlink {
 	uint32_t restarts;
 	uint32_t failures; /* starts in a row that did not last */
 	uint64_t up_us;    /* when it last came up */
+	size_t starting; /* 1 …: the place in settings of the handler that it starts; 0: none that it told of */
+	char trouble[HOSTLINK_TROUBLE_SIZE]; /* why the last start did not last; "": it did */
 	/* DOWN: it is started; STARTING: it took too long; UP: it is killed, or, ALONE and idle, told to leave. */
 	struct deadline timer;
 	void *offers; /* api's: what the host has told of its handlers, until it is READY */
@@ -67,6 +71,8 @@ void hostlink_kill(struct hostlink *link, const char *why);
 void hostlink_arm(struct hostlink *link, uint64_t after_us);
 /* Gone for good: nobody will start it again. */
 bool hostlink_is_over(const struct hostlink *link);
+/* The process with this pid has ended, and was not waited for yet: what it has left behind ends too. */
+void hostlink_on_end(pid_t pid);
 /* The process with this pid ended (wait(2)); false: it is none of ours. */
 bool hostlink_on_exit(struct daemon *daemon, pid_t pid, int status);
 /* No more tasks for any host: they leave when their workers are through. */

@@ -30,10 +30,17 @@ static void send_private(const char *path, void *arg)
 	linkmsg_send(arg, &(struct hostmsg){.type = HOSTMSG_PRIVATE, .private = {view_of(path)}});
 }
 
+static bool is_for(const struct hostlink *link, const struct settings_handler *handler)
+{
+	return !settings_is_bound(handler) ||
+	       strcmp(handler->pool, link->pool->settings->name) == 0;
+}
+
 int linkmsg_setup(struct hostlink *link)
 {
 	const struct settings *settings = link->daemon->settings;
 	struct buf lines;
+	uint32_t n = 0;
 	int r = 0;
 
 	link->told_workers = link->part == HOSTLINK_ALONE ? 1 : link->pool->slots.workers;
@@ -46,6 +53,9 @@ int linkmsg_setup(struct hostlink *link)
 	for (size_t i = 0; r == 0 && i < settings->n_handlers; i++) {
 		const struct settings_handler *row = &settings->handlers[i];
 
+		if (!is_for(link, row))
+			continue;
+		n++;
 		buf_consume(&lines, buf_len(&lines));
 		r = config_write_host_lines(settings, row, &lines);
 		if (r == 0)
@@ -56,8 +66,7 @@ int linkmsg_setup(struct hostlink *link)
 	if (lines.data != NULL)
 		explicit_bzero(lines.data, lines.cap); /* the lines may hold a password */
 	buf_done(&lines);
-	linkmsg_send(link,
-		&(struct hostmsg){.type = HOSTMSG_GO, .go = {(uint32_t)settings->n_handlers}});
+	linkmsg_send(link, &(struct hostmsg){.type = HOSTMSG_GO, .go = {n}});
 	return r;
 }
 
@@ -73,6 +82,7 @@ static int take_ready(struct hostlink *link, const struct hostmsg *msg)
 		return r;
 	deadline_clear(&daemon->board->deadlines, &link->timer);
 	link->state = HOSTLINK_UP;
+	link->starting = 0;
 	link->up_us = daemon->now_us;
 	link->was_up = true;
 	if (!link->quits)
@@ -155,9 +165,26 @@ static int take_news(struct hostlink *link, const struct hostmsg *msg)
 	return link->daemon->hooks.on_hello(link, msg);
 }
 
+/* So that it can be told later in what a host died, or hung, that never got ready. */
+static int take_starting(struct hostlink *link, const struct hostmsg *msg)
+{
+	const struct settings *settings = link->daemon->settings;
+
+	if (link->state != HOSTLINK_STARTING)
+		return -EPROTO;
+	for (size_t i = 0; i < settings->n_handlers; i++) {
+		if (!view_is_equal(msg->starting.handler, view_of(settings->handlers[i].name)))
+			continue;
+		link->starting = i + 1;
+		return 0;
+	}
+	return -EPROTO;
+}
+
 /* What a host may say; all else is the daemon's part. */
 static int (*const takers[HOSTMSG_TYPES])(struct hostlink *, const struct hostmsg *) = {
 	[HOSTMSG_HELLO] = take_news,
+	[HOSTMSG_STARTING] = take_starting,
 	[HOSTMSG_OFFER] = take_news,
 	[HOSTMSG_PARAM] = take_news,
 	[HOSTMSG_SANDBOX] = take_news,

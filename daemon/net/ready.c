@@ -10,6 +10,7 @@
 #include "net/listen.h"
 
 #define PATIENCE_US (3 * US_PER_SEC)
+#define FAILURES    2 /* in a row, after which a host is not waited for */
 
 static void ready_serve(struct daemon *daemon)
 {
@@ -54,12 +55,19 @@ int ready_begin(struct daemon *daemon)
 void ready_check(struct daemon *daemon)
 {
 	const struct hostlink *link;
+	bool is_any_up = false;
 
 	if (daemon->is_ready)
 		return;
-	TAILQ_FOREACH (link, &daemon->links, link)
-		if (link->part == HOSTLINK_SHARED && !link->was_up)
+	TAILQ_FOREACH (link, &daemon->links, link) {
+		if (link->part != HOSTLINK_SHARED)
+			continue;
+		if (!link->was_up && link->failures < FAILURES)
 			return;
+		is_any_up |= link->was_up;
+	}
+	if (!is_any_up)
+		return;
 	daemon->is_ready = true;
 	ready_serve(daemon);
 }

@@ -31,15 +31,21 @@ static void on_reload(evutil_socket_t signal, short what, void *arg)
 static void on_child(evutil_socket_t signal, short what, void *arg)
 {
 	struct daemon *daemon = arg;
-	int status;
-	pid_t pid;
+	siginfo_t info = {0};
 
 	(void)signal;
 	(void)what;
 	daemon->now_us = clock_now_us();
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (!hostlink_on_exit(daemon, pid, status))
+	/* Looked at first: when it has been waited for, its number may be somebody else's. */
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
+		pid_t pid = info.si_pid;
+		int status;
+
+		hostlink_on_end(pid);
+		if (waitpid(pid, &status, 0) == pid && !hostlink_on_exit(daemon, pid, status))
 			log_debug("child", "a process that is no host ended: pid %d", (int)pid);
+		info.si_pid = 0;
+	}
 }
 
 static const struct {

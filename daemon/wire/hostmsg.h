@@ -13,7 +13,7 @@
 
 #include "base/buf.h"
 
-#define HOSTMSG_VERSION 3u
+#define HOSTMSG_VERSION 4u
 #define HOSTMSG_LIMIT   (8u * 1024 * 1024) /* bytes of one message at most, with its length */
 
 enum hostmsg_type {
@@ -23,6 +23,10 @@ enum hostmsg_type {
 #undef HOSTMSG
 	HOSTMSG_TYPES
 };
+
+/* Bounds of what a host tells of a handler. */
+#define HOSTMSG_PARAMS_MAX 64u
+#define HOSTMSG_TEXT_MAX   4096u /* bytes of a sentence or list of words */
 
 /* Bounds of what a task tells on its way. */
 #define HOSTMSG_PERMILLE_MAX 1000u

@@ -37,7 +37,7 @@ static void check_host_lines(
 	struct buf out;
 	struct view lines;
 
-	buf_init(&out, 65536);
+	buf_init(&out, 1 << 20);
 	must(config_write_host_lines(settings, handler, &out) == 0);
 	lines = buf_view(&out);
 	must(lines.len > 0 && lines.data[lines.len - 1] == '\n');

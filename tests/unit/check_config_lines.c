@@ -208,13 +208,13 @@ START_TEST(test_config_rules_bind_keys_together)
 		const char *text;
 		const char *expected;
 	} cases[] = {
-		{"[handler x]\n", "f:1: [handler x]: the key \"type\" is missing: exec, coprocess "
-				  "or mongodb"},
+		{"[handler x]\n", "f:1: [handler x]: the key \"type\" is missing: exec, coprocess, "
+				  "mongodb or plugin"},
 		{"[handler x]\ntype =\n", "f:1: [handler x]: the key \"type\" is missing: exec, "
-					  "coprocess or mongodb"},
+					  "coprocess, mongodb or plugin"},
 		{"[handler x]\ntype = builtin\n", "f:2: [handler x] type: \"builtin\": only noop, "
 						  "echo, sleep and fail are built in: "
-						  "exec, coprocess or mongodb"},
+						  "exec, coprocess, mongodb or plugin"},
 		{"[handler sleep]\ntype = exec\ncommand = /x\n",
 			"f:2: [handler sleep] type: \"exec\": this handler is built in: its type "
 			"cannot be "
@@ -292,6 +292,52 @@ START_TEST(test_config_rules_bind_keys_together)
 }
 END_TEST
 
+START_TEST(test_config_keys_of_a_handler_depend_on_its_type)
+{
+	static const struct {
+		const char *text;
+		const char *expected;
+	} cases[] = {
+		{"[handler x]\nfoo = 1\ntype = exec\ncommand = /x\n",
+			"f:2: [handler x] foo: unknown key"},
+		{"[handler x]\ntipe = exec\n", "f:2: [handler x] tipe: unknown key"},
+		{"[handler x]\nnice = 99\ntype = exec\ncommand = /x\n",
+			"f:2: [handler x] nice: \"99\": a number from -20 to 19"},
+		{"[handler x]\nnice = 1\ntype = exec\ncommand = /x\nnice = 2\n",
+			"f:5: [handler x] nice: stands in line 2 already"},
+		{"[handler x]\ntype = plugin\n",
+			"f:1: [handler x]: type plugin needs the key \"module\""},
+		{"[handler x]\ntype = plugin\nmodule = x.so\n",
+			"f:3: [handler x] module: \"x.so\": an absolute path of at most 4095 "
+			"bytes"},
+		{"[handler x]\ntype = plugin\nmodule = /x.so\nsymbol = a b\n",
+			"f:4: [handler x] symbol: \"a b\": at most 255 bytes without $ blank "
+			"\"/\\"},
+		{"[handler x]\ntype = plugin\nmodule = /x.so\nfoo = 1\nfoo = 2\n",
+			"f:5: [handler x] foo: stands in line 4 already"},
+		{"[handler x]\nfoo bar = 1\ntype = plugin\nmodule = /x.so\n",
+			"f:2: [handler x] foo bar: a plugin's key has 1 to 64 letters, digits, "
+			"\"-\", \"_\" and \".\""},
+	};
+	struct settings *settings = NULL;
+	struct buf text;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		refused(cases[i].text, cases[i].expected);
+	buf_init(&text, 1 << 16);
+	ck_assert_int_eq(buf_printf(&text, "[handler x]\ntype = plugin\nmodule = /x.so\n"), 0);
+	for (int i = 0; i < 63; i++) /* and module */
+		ck_assert_int_eq(buf_printf(&text, "key%d = %d\n", i, i), 0);
+	ck_assert_int_eq(config_load_text(buf_view(&text), "f", &settings, why), 0);
+	settings_free(settings);
+	ck_assert_int_eq(buf_printf(&text, "one = more\n"), 0);
+	load_fails(buf_view(&text), -EINVAL,
+		"f:67: [handler x] one: one more than the 64 keys that a handler can have of its "
+		"own");
+	buf_done(&text);
+}
+END_TEST
+
 START_TEST(test_config_rules_lower_defaults_to_their_bounds)
 {
 	struct settings *settings = load("[daemon]\nmax_message = 64K\nmax_output = 32K\n"
@@ -349,6 +395,7 @@ static Suite *config_suite(void)
 	tcase_add_test(lines, test_config_sections_have_a_limit);
 	tcase_add_test(lines, test_config_errors_quote_safely);
 	tcase_add_test(lines, test_config_rules_bind_keys_together);
+	tcase_add_test(lines, test_config_keys_of_a_handler_depend_on_its_type);
 	tcase_add_test(lines, test_config_rules_lower_defaults_to_their_bounds);
 	tcase_add_test(lines, test_config_resources_of_a_handler_become_places);
 	tcase_add_test(lines, test_config_builtin_handlers_can_be_changed);

@@ -1098,6 +1098,170 @@ START_TEST(test_every_start_and_end_of_a_host_is_noticed)
 }
 END_TEST
 
+/* --- plugins ------------------------------------------------------------------------------------------ */
+
+#define PLUGIN                                                                                     \
+	"[pool default]\nworkers = 2\n[pool other]\nworkers = 2\n"                                 \
+	"[handler p]\ntype = plugin\nmodule = /p.so\npool = other\n"
+#define STATS CALL("Stats", "\"pool\":\"other\"")
+
+static const char *answer(const char *call)
+{
+	client_say(client, call);
+	fx_turn();
+	return client_hear(client);
+}
+
+static void say_starting(struct fx_host *host, const char *handler)
+{
+	host_say(host, &(struct hostmsg){.type = HOSTMSG_HELLO,
+			       .hello = {HOSTMSG_VERSION, (uint32_t)host->pid}});
+	host_say(host, &(struct hostmsg){.type = HOSTMSG_STARTING, .starting = {view_of(handler)}});
+}
+
+/* It could bring them down. */
+START_TEST(test_plugin_is_told_to_the_hosts_of_its_own_pool_only)
+{
+	open_with(PLUGIN);
+	ck_assert_uint_eq(host_of("default")->n_handlers, 4);
+	ck_assert_uint_eq(host_of("other")->n_handlers, 5);
+	close_all();
+}
+END_TEST
+
+START_TEST(test_host_that_does_not_come_up_is_told_with_what_it_was_about_to_start)
+{
+	struct fx_host *host;
+
+	fx_start(PLUGIN);
+	host_up(host_of("default"));
+	host = host_of("other");
+	say_starting(host, "p");
+	FX_UNTIL(link_of("other")->starting > 0);
+	later(4 * US_PER_SEC); /* the daemon's patience */
+	FX_UNTIL(fx.daemon.is_serving);
+	client = client_open();
+	ck_assert_uint_eq(count_words(answer(STATS), "host_error"), 0);
+	host_hang_up(host);
+	FX_UNTIL(link_of("other")->trouble[0] != '\0');
+	ck_assert_str_eq(link_of("other")->trouble, "it died while handler \"p\" was starting");
+	ck_assert_uint_eq(
+		count_words(answer(STATS),
+			"\"host_error\":\"it died while handler \\\"p\\\" was starting\""),
+		1);
+	ck_assert_uint_eq(count_words(answer(CALL("Post", "\"handler\":\"p\"")), "NotReady"), 1);
+	ck_assert(!fx.daemon.is_ready);
+	/* The next one hangs in it, and the one after that before it. */
+	FX_UNTIL(fx.n_hosts == 3);
+	say_starting(host_of("other"), "p");
+	FX_UNTIL(link_of("other")->starting > 0);
+	later(11 * US_PER_SEC);
+	FX_UNTIL(link_of("other")->state == HOSTLINK_DOWN || fx.n_hosts == 4);
+	fx_turn();
+	ck_assert(
+		fx.daemon.is_ready); /* the other pool works; this one is not waited for any more */
+	ck_assert_str_eq(link_of("other")->trouble,
+		"it did not get ready in 10 s while handler \"p\" was starting");
+	later(6 * US_PER_SEC);
+	FX_UNTIL(fx.n_hosts == 4);
+	host_kill(host_of("other"));
+	FX_UNTIL(strcmp(link_of("other")->trouble, "it ended") == 0);
+	later(6 * US_PER_SEC);
+	FX_UNTIL(fx.n_hosts == 5);
+	host_up(host_of("other"));
+	FX_UNTIL(link_of("other")->state == HOSTLINK_UP);
+	ck_assert_uint_eq(count_words(answer(STATS), "host_error"), 0);
+	close_all();
+}
+END_TEST
+
+/* What no host says: a handler that is not configured, and one that starts when all have. */
+START_TEST(test_host_that_starts_what_it_has_not_is_given_up)
+{
+	fx_start(PLUGIN);
+	say_starting(host_of("default"), "nobody");
+	FX_UNTIL(fx.n_hosts == 3);
+	host_up(host_of("other"));
+	FX_UNTIL(link_of("other")->state == HOSTLINK_UP);
+	host_say(host_of("other"),
+		&(struct hostmsg){.type = HOSTMSG_STARTING, .starting = {VIEW_LIT("p")}});
+	FX_UNTIL(link_of("other")->state != HOSTLINK_UP);
+	fx_close();
+}
+END_TEST
+
+static void say_up(struct fx_host *host, const char *why)
+{
+	say_starting(host, "p");
+	if (why != NULL)
+		host_say(host, &(struct hostmsg){.type = HOSTMSG_REFUSED,
+				       .refused = {VIEW_LIT("p"), view_of(why)}});
+	else
+		host_say(host, &(struct hostmsg){.type = HOSTMSG_OFFER,
+				       .offer = {VIEW_LIT("p"), VIEW_LIT("a plugin"), 0}});
+	host_say(host, &(struct hostmsg){.type = HOSTMSG_READY, .ready = {2}});
+	FX_UNTIL(link_of("other")->state == HOSTLINK_UP);
+}
+
+static void restart(void)
+{
+	size_t n = fx.n_hosts;
+
+	fx_pass(2 * US_PER_SEC);
+	host_hang_up(host_of("other"));
+	FX_UNTIL(fx.n_hosts > n);
+}
+
+/* It was there, is not, and comes back: posts are refused while its host would fail them. */
+START_TEST(test_plugin_that_a_later_host_refuses_takes_no_posts)
+{
+	const char *post_p = CALL("Post", "\"handler\":\"p\"");
+	const char *text;
+
+	fx_start(PLUGIN);
+	host_up(host_of("default"));
+	say_up(host_of("other"), NULL);
+	FX_UNTIL(fx.daemon.is_ready);
+	client = client_open();
+	ck_assert_uint_eq(count_words(answer(post_p), "\"id\""), 1);
+	done(host_of("other"), 0);
+	ck_assert_uint_eq(
+		count_words(answer(CALL("Post", "\"handler\":\"p\",\"pool\":\"default\"")),
+			"runs in its own pool only"),
+		1);
+	restart();
+	say_up(host_of("other"), "module \"/p.so\": gone");
+	text = answer(post_p);
+	ck_assert_msg(count_words(text, "NotReady") == 1 &&
+			      count_words(text, "\"reason\":\"module \\\"/p.so\\\": gone\"") == 1,
+		"%s", text);
+	text = answer(STATS);
+	ck_assert_msg(
+		count_words(text, "\"host_error\":\"handler \\\"p\\\": module") == 1, "%s", text);
+	ck_assert_uint_eq(count_words(answer(CALL("Handlers", "")), "\"refused\":\"module"), 1);
+	restart();
+	say_up(host_of("other"), NULL);
+	ck_assert_uint_eq(count_words(answer(post_p), "\"id\""), 1);
+	done(host_of("other"), 0);
+	ck_assert_uint_eq(count_words(answer(STATS), "host_error"), 0);
+	ck_assert(!fx.daemon.done);
+	close_all();
+}
+END_TEST
+
+/* Before the socket is served it is a mistake in the configuration. */
+START_TEST(test_plugin_that_the_first_host_refuses_ends_the_daemon)
+{
+	fx_start(PLUGIN);
+	say_starting(host_of("other"), "p");
+	host_say(host_of("other"), &(struct hostmsg){.type = HOSTMSG_REFUSED,
+					   .refused = {VIEW_LIT("p"), VIEW_LIT("no")}});
+	FX_UNTIL(fx.daemon.done);
+	ck_assert_int_eq(fx.daemon.exit_code, 78);
+	fx_close();
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -1135,6 +1299,11 @@ int main(void)
 		test_host_that_is_condemned_while_the_daemon_stops_is_not_replaced,
 		test_resize_is_told_to_the_shared_host_only,
 		test_every_start_and_end_of_a_host_is_noticed,
+		test_plugin_is_told_to_the_hosts_of_its_own_pool_only,
+		test_host_that_does_not_come_up_is_told_with_what_it_was_about_to_start,
+		test_host_that_starts_what_it_has_not_is_given_up,
+		test_plugin_that_a_later_host_refuses_takes_no_posts,
+		test_plugin_that_the_first_host_refuses_ends_the_daemon,
 	};
 	const struct fx_loop loops[] = {
 		{test_stop_waits_for_the_suspect_that_runs_and_starts_no_host_for_another, 2},

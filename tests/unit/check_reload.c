@@ -11,7 +11,8 @@
 #include "config/value.h"
 #include "config_fixture.h"
 
-#define MONGO_HANDLER "[handler m]\ntype = mongodb\n" SOME_MONGO
+#define PLUGIN_HANDLER "[handler p]\ntype = plugin\nmodule = /p.so\n"
+#define MONGO_HANDLER  "[handler m]\ntype = mongodb\n" SOME_MONGO
 
 /* What was shown. */
 
@@ -50,7 +51,8 @@ START_TEST(test_show_says_value_origin_and_whether_it_is_live)
 	struct settings *settings =
 		load("[daemon]\nmax_output = 64K\n[mongodb]\nuri = mongodb://u:hunter2@h\n"
 		     "[resource db]\nrate = 7\n[pool mail]\n\nworkers = 3/core\nwait_max = 90s\n"
-		     "paused = yes\n[handler echo]\ntimeout = 0\n" MONGO_HANDLER);
+		     "paused = yes\n[handler echo]\ntimeout = 0\n" MONGO_HANDLER PLUGIN_HANDLER
+		     "size = 7\nnice = no number\n");
 	auto_free char *all = shown_of(settings, NULL);
 
 	shows(settings, NULL, "[daemon] max_output = 64K <f:2> live");
@@ -65,6 +67,10 @@ START_TEST(test_show_says_value_origin_and_whether_it_is_live)
 	shows(settings, "handler echo", "[handler echo] type = builtin <default>");
 	shows(settings, "handler echo", "[handler echo] timeout = 0s <f:13> live");
 	shows(settings, "handler m", "[handler m] database = d <f:17>");
+	shows(settings, "handler p", "[handler p] module = /p.so <f:21>");
+	shows(settings, "handler p", "[handler p] symbol = workpool_handler <default>");
+	shows(settings, "handler p", "[handler p] size = 7 <f:22>");
+	shows(settings, "handler p", "[handler p] nice = no number <f:23>");
 	ck_assert_ptr_null(strstr(all, "hunter2"));
 	ck_assert_ptr_null(strstr(all, "[handler echo] command"));
 	ck_assert_ptr_null(strstr(all, "[handler m] command"));
@@ -100,9 +106,9 @@ END_TEST
 /* Each key by itself: its text is shown with the line that holds it. */
 START_TEST(test_show_has_every_key)
 {
-	struct settings *settings =
-		load(SOME_URI "[access]\n[resource r]\n[handler x]\ntype = exec\n" SOME_COMMAND
-			      "[handler c]\ntype = coprocess\n" SOME_COMMAND MONGO_HANDLER);
+	struct settings *settings = load(SOME_URI
+		"[access]\n[resource r]\n[handler x]\ntype = exec\n" SOME_COMMAND
+		"[handler c]\ntype = coprocess\n" SOME_COMMAND MONGO_HANDLER PLUGIN_HANDLER);
 	auto_free char *all = shown_of(settings, NULL);
 	size_t n;
 	const struct config_key *keys = keys_table(&n);
@@ -114,7 +120,9 @@ START_TEST(test_show_has_every_key)
 		char line[128];
 
 		if (keys[i].scope == CONFIG_HANDLER && (keys[i].types & CONFIG_EXEC) == 0)
-			title = keys[i].types == CONFIG_COPROCESS ? "handler c" : "handler m";
+			title = keys[i].types == CONFIG_COPROCESS     ? "handler c"
+				: (keys[i].types & CONFIG_MONGO) != 0 ? "handler m"
+								      : "handler p";
 		(void)snprintf(line, sizeof(line), "[%s] %s = ", title, keys[i].name);
 		ck_assert_msg(strstr(all, line) != NULL, "%s", line);
 	}
@@ -200,6 +208,16 @@ START_TEST(test_diff_tells_each_change_once)
 		"restart [handler x] operation:  -> find\n"
 		"restart [handler x] database:  -> d\n"
 		"restart [handler x] collection:  -> c\n");
+	texts_differ(PLUGIN_HANDLER "a = 1\nb = 2\nc = 3\n", PLUGIN_HANDLER "d = 4\nc = 5\na = 1\n",
+		"restart [handler p] b: 2 -> \nrestart [handler p] c: 3 -> 5\n"
+		"restart [handler p] d:  -> 4\n");
+	texts_differ("[handler x]\ntype = exec\n" SOME_COMMAND "nice = 5\n",
+		"[handler x]\nnice = 6\ntype = plugin\nmodule = /x.so\n",
+		"restart [handler x] type: exec -> plugin\n"
+		"restart [handler x] command: /bin/true -> \n"
+		"restart [handler x] nice: 5 -> 0\n"
+		"restart [handler x] module:  -> /x.so\n"
+		"restart [handler x] nice:  -> 6\n");
 }
 END_TEST
 
@@ -286,6 +304,14 @@ START_TEST(test_apply_takes_live_keys_and_keeps_the_others)
 	ck_assert(settings->access.given);
 	settings = apply(settings, "");
 	ck_assert(!settings->access.given);
+	settings_free(settings);
+	settings = apply(load(PLUGIN_HANDLER "a = 1\nretries = 1\n"),
+		"\n" PLUGIN_HANDLER "a = 2\nb = 3\nretries = 2\n");
+	shows(settings, NULL, "[handler p] a = 1 <f:4>");
+	shows(settings, NULL, "[handler p] retries = 2 <f:7> live");
+	settings = apply(settings, "");
+	differ(settings, settings, "");
+	shows(settings, NULL, "[handler p] a = 1 <f:4>");
 	settings_free(settings);
 }
 END_TEST

@@ -445,6 +445,8 @@ static void host_take(struct fx_host *host, const struct hostmsg *msg)
 	host->n_cancels += msg->type == HOSTMSG_CANCEL;
 	host->n_quits += msg->type == HOSTMSG_QUIT;
 	host->n_resizes += msg->type == HOSTMSG_RESIZE;
+	host->n_handlers += msg->type == HOSTMSG_HANDLER;
+	ck_assert(msg->type != HOSTMSG_GO || msg->go.handlers == host->n_handlers);
 	if (msg->type == HOSTMSG_SETUP)
 		host->workers = msg->setup.workers;
 	if (msg->type == HOSTMSG_RESIZE)

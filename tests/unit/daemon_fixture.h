@@ -42,8 +42,8 @@ struct fx_host {
 	struct buf in;
 	struct fx_run runs[FX_RUNS];
 	size_t n_runs;
-	uint32_t workers; /* as it was last told */
-	unsigned n_cancels, n_quits, n_resizes;
+	uint32_t workers;                                   /* as it was last told */
+	unsigned n_cancels, n_quits, n_resizes, n_handlers; /* that it was told of */
 };
 
 struct fixture {
