@@ -26,6 +26,7 @@
 #define WORD(scope, field)        .type = CONFIG_WORD, AT(scope, field, char *)
 #define NAME(scope, field)        .type = CONFIG_NAME, AT(scope, field, char *)
 #define STRING(scope, field)      .type = CONFIG_STRING, AT(scope, field, char *)
+#define JSON(scope, field)        .type = CONFIG_JSON, AT(scope, field, char *)
 #define URI(scope, field)         .type = CONFIG_URI, AT(scope, field, char *)
 #define LIST(scope, field)        .type = CONFIG_LIST, AT(scope, field, char *)
 #define NAMES(scope, field)       .type = CONFIG_NAMES, AT(scope, field, char *)
@@ -306,27 +307,26 @@ static const struct config_key rows[] = {
 	{CONFIG_HANDLER, "collection", STRING(handler, collection), .initial = "", .max = 120,
 		.words = "$", .flags = HOST, .types = MONGO, .example = "orders",
 		.text = "the collection's name; must be given"},
-	{CONFIG_HANDLER, "filter", STRING(handler, filter), .initial = "", .max = 4096, .words = "",
-		.flags = HOST, .types = MONGO, .example = "{\"customer\": \"$args.customer\"}",
+	{CONFIG_HANDLER, "filter", JSON(handler, filter), .initial = "", .max = 4096, .flags = HOST,
+		.types = MONGO, .example = "{\"customer\": \"$args.customer\"}",
 		.text = "find, count, update, delete: which documents, as JSON; \"$args.NAME\" is "
 			"the value of that argument, which a task must give then; without it a "
 			"task gives the filter"},
-	{CONFIG_HANDLER, "projection", STRING(handler, projection), .initial = "", .max = 4096,
-		.words = "", .flags = HOST, .types = MONGO, .example = "{\"_id\": 0, \"total\": 1}",
+	{CONFIG_HANDLER, "projection", JSON(handler, projection), .initial = "", .max = 4096,
+		.flags = HOST, .types = MONGO, .example = "{\"_id\": 0, \"total\": 1}",
 		.text = "find: which of their fields, as filter"},
-	{CONFIG_HANDLER, "sort", STRING(handler, sort), .initial = "", .max = 4096, .words = "",
-		.flags = HOST, .types = MONGO, .example = "{\"date\": -1}",
+	{CONFIG_HANDLER, "sort", JSON(handler, sort), .initial = "", .max = 4096, .flags = HOST,
+		.types = MONGO, .example = "{\"date\": -1}",
 		.text = "find: in which order, as filter"},
-	{CONFIG_HANDLER, "update", STRING(handler, update), .initial = "", .max = 4096, .words = "",
-		.flags = HOST, .types = MONGO,
-		.example = "{\"$set\": {\"state\": \"$args.state\"}}",
+	{CONFIG_HANDLER, "update", JSON(handler, update), .initial = "", .max = 4096, .flags = HOST,
+		.types = MONGO, .example = "{\"$set\": {\"state\": \"$args.state\"}}",
 		.text = "update: operators, or a document that takes the old one's place, as "
 			"filter"},
-	{CONFIG_HANDLER, "document", STRING(handler, document), .initial = "", .max = 4096,
-		.words = "", .flags = HOST, .types = MONGO, .example = "{\"text\": \"$args.text\"}",
+	{CONFIG_HANDLER, "document", JSON(handler, document), .initial = "", .max = 4096,
+		.flags = HOST, .types = MONGO, .example = "{\"text\": \"$args.text\"}",
 		.text = "insert: the document, as filter"},
-	{CONFIG_HANDLER, "pipeline", STRING(handler, pipeline), .initial = "", .max = 4096,
-		.words = "", .flags = HOST, .types = MONGO,
+	{CONFIG_HANDLER, "pipeline", JSON(handler, pipeline), .initial = "", .max = 4096,
+		.flags = HOST, .types = MONGO,
 		.example = "[{\"$match\": {\"customer\": \"$args.customer\"}}]",
 		.text = "aggregate: a JSON array of stages, as filter; without it a task gives it, "
 			"which needs operators = yes"},

@@ -29,22 +29,23 @@ enum config_scope {
 
 /* Type of the field at `offset`, and how its text reads: */
 enum config_type {
-	CONFIG_BOOL,        /* bool */
-	CONFIG_INT,         /* int64_t, from min to max */
-	CONFIG_U64,         /* uint64_t, from min to max */
-	CONFIG_BYTES,       /* uint64_t, "64K" */
-	CONFIG_DURATION,    /* uint64_t in us, "10s" */
-	CONFIG_OCTAL,       /* uint64_t, "077" */
-	CONFIG_WORKERS,     /* struct workers_rule, "24" or "3/core" */
-	CONFIG_ENUM,        /* int: min for the first word of `words`, min + 1 for the second … */
-	CONFIG_WORD,        /* char *: one of `words` */
-	CONFIG_NAME,        /* char *: a pool's name */
-	CONFIG_STRING,      /* char *, at most max bytes, none of the bytes in `words` */
-	CONFIG_URI,         /* char *, at most max bytes, begins with one of `words` */
-	CONFIG_LIST,        /* char *: "alice, @admins" */
-	CONFIG_NAMES,       /* char *: "db, mail": names of sections */
-	CONFIG_PATH,        /* char *: absolute, at most max bytes */
-	CONFIG_COMMAND,     /* char *: words, the first one an absolute path */
+	CONFIG_BOOL,     /* bool */
+	CONFIG_INT,      /* int64_t, from min to max */
+	CONFIG_U64,      /* uint64_t, from min to max */
+	CONFIG_BYTES,    /* uint64_t, "64K" */
+	CONFIG_DURATION, /* uint64_t in us, "10s" */
+	CONFIG_OCTAL,    /* uint64_t, "077" */
+	CONFIG_WORKERS,  /* struct workers_rule, "24" or "3/core" */
+	CONFIG_ENUM,     /* int: min for the first word of `words`, min + 1 for the second … */
+	CONFIG_WORD,     /* char *: one of `words` */
+	CONFIG_NAME,     /* char *: a pool's name */
+	CONFIG_STRING,   /* char *, at most max bytes, none of the bytes in `words` */
+	CONFIG_JSON,     /* char *: a JSON object or array; whether it is one the host finds out */
+	CONFIG_URI,      /* char *, at most max bytes, begins with one of `words` */
+	CONFIG_LIST,     /* char *: "alice, @admins" */
+	CONFIG_NAMES,    /* char *: "db, mail": names of sections */
+	CONFIG_PATH,     /* char *: absolute, at most max bytes */
+	CONFIG_COMMAND,  /* char *: words, the first one an absolute path */
 	CONFIG_ENVIRONMENT, /* char *: words NAME=value */
 	CONFIG_PATHS,       /* char *: words, each an absolute path */
 	CONFIG_TYPES

@@ -137,6 +137,13 @@ static bool is_uri(const struct config_key *key, const char *text)
 	return false;
 }
 
+static bool is_enclosed(const char *text, const char *brackets)
+{
+	size_t len = strlen(text);
+
+	return len >= 2 && text[0] == brackets[0] && text[len - 1] == brackets[1];
+}
+
 /* 0, -EINVAL, -ENOMEM. */
 static int check_string(const struct config_key *key, const char *text)
 {
@@ -151,6 +158,8 @@ static int check_string(const struct config_key *key, const char *text)
 		return value_is_name(text) ? 0 : -EINVAL;
 	case CONFIG_STRING:
 		return text[strcspn(text, key->words)] == '\0' ? 0 : -EINVAL;
+	case CONFIG_JSON:
+		return is_enclosed(text, "{}") || is_enclosed(text, "[]") ? 0 : -EINVAL;
 	case CONFIG_URI:
 		return is_uri(key, text) ? 0 : -EINVAL;
 	case CONFIG_LIST:

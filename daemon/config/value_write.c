@@ -118,8 +118,7 @@ static int write_words_range(const char *words, struct buf *out)
 /* A blank among the forbidden bytes would not be seen: it is named. */
 static int write_string_range(const struct config_key *key, struct buf *out)
 {
-	int r = buf_printf(out, "at most %" PRId64 " bytes%s", key->max,
-		*key->words != '\0' ? " without " : "");
+	int r = buf_printf(out, "at most %" PRId64 " bytes without ", key->max);
 
 	for (const char *c = key->words; r == 0 && *c != '\0'; c++)
 		r = *c == ' ' ? buf_printf(out, " blank ") : buf_printf(out, "%c", *c);
@@ -129,6 +128,7 @@ static int write_string_range(const struct config_key *key, struct buf *out)
 /* What is said of a type whatever its row says. */
 static const char *const range_texts[CONFIG_TYPES] = {
 	[CONFIG_BOOL] = "yes or no",
+	[CONFIG_JSON] = "a JSON object or array",
 	[CONFIG_LIST] = "users and @groups, parted by commas or blanks",
 	[CONFIG_NAMES] = "names, parted by commas or blanks",
 	[CONFIG_COMMAND] = "an absolute path and arguments, all quotes closed",

@@ -186,6 +186,8 @@ struct sample {
 /* clang-format off */
 static const struct sample samples[] = {
 	{CONFIG_STRING, true, "a"}, {CONFIG_STRING, true, "Größe"}, {CONFIG_STRING, false, "a$b"},
+	{CONFIG_JSON, true, "{\"a\": \"$args.a\"}"}, {CONFIG_JSON, true, "[]"},
+	{CONFIG_JSON, false, "a"}, {CONFIG_JSON, false, "{]"}, {CONFIG_JSON, false, "{"},
 	{CONFIG_URI, true, "mongodb://h/d?w=1"}, {CONFIG_URI, true, "mongodb+srv://h"},
 	{CONFIG_URI, false, "mongodb://"}, {CONFIG_URI, false, "http://h"},
 	{CONFIG_URI, false, "mongodb://secret word"},
@@ -244,6 +246,7 @@ static void check_length(const struct config_key *key)
 {
 	const char *prefix = key->type == CONFIG_URI           ? "mongodb://"
 			     : key->type == CONFIG_ENVIRONMENT ? "A="
+			     : key->type == CONFIG_JSON        ? "{"
 			     : key->type == CONFIG_NAME || key->type == CONFIG_STRING ||
 					     key->type == CONFIG_LIST || key->type == CONFIG_NAMES
 				     ? ""
@@ -264,6 +267,8 @@ static void check_length(const struct config_key *key)
 	value[len] = '\0';
 	ck_assert_int_eq(value_set(key, base, value), -EINVAL);
 	value[len - 1] = '\0';
+	if (key->type == CONFIG_JSON)
+		value[len - 2] = '}';
 	ck_assert_int_eq(value_set(key, base, value), 0);
 	value_unset(key, base);
 }
@@ -385,7 +390,8 @@ START_TEST(test_config_host_lines_are_canonical)
 		       "environment = A=b\nworking_directory = /tmp\nopen_files_max = 64\n",
 		"x",
 		"max_output=65536\nkill_after=1500000\ncommand=/bin/cat 'a=b c'\nstdin=none\n"
-		"environment=A=b\nworking_directory=/tmp\numask=18\nmemory_max=2147483648\n"
+		"environment=A=b\nworking_directory=/"
+		"tmp\nsandbox=yes\nwrite_paths=\numask=18\nmemory_max=2147483648\n"
 		"cpu_time=60000000\nfile_size_max=0\nopen_files_max=64\nnice=-5\n");
 	host_lines_are("[handler x]\ntype = coprocess\ncommand = /bin/cat\nrecycle_tasks = 7\n"
 		       "recycle_rss = 64M\n",

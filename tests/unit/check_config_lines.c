@@ -251,7 +251,9 @@ START_TEST(test_config_rules_bind_keys_together)
 			"f:3: [handler x]: type mongodb needs the key \"collection\""},
 		{SOME_URI "[handler x]\ntype = mongodb\noperation = aggregate\ndatabase = d\n"
 			  "collection = c\n",
-			"f:5: [handler x] operation: \"aggregate\": needs \"operators = yes\""},
+			"f:5: [handler x] operation: \"aggregate\": needs a \"pipeline\", or "
+			"\"operators = "
+			"yes\" to take those of tasks"},
 		{"[handler x]\ntype = mongodb\n" SOME_MONGO,
 			"f:1: [handler x]: type mongodb needs a server: the credential "
 			"mongodb-uri, or uri in "

@@ -488,6 +488,9 @@ static bool other_value(const struct config_key *key, char ret_value[64])
 	case CONFIG_WORKERS:
 		(void)snprintf(ret_value, 64, "%" PRId64, key->max);
 		return true;
+	case CONFIG_JSON:
+		(void)snprintf(ret_value, 64, "{\"other\": 1}");
+		return true;
 	case CONFIG_URI:
 		(void)snprintf(ret_value, 64, "mongodb://other");
 		return true;
