@@ -385,7 +385,8 @@ START_TEST(test_config_host_lines_are_canonical)
 		       "environment = A=b\nworking_directory = /tmp\nopen_files_max = 64\n",
 		"x",
 		"max_output=65536\nkill_after=1500000\ncommand=/bin/cat 'a=b c'\nstdin=none\n"
-		"environment=A=b\nworking_directory=/tmp\numask=18\nmemory_max=2147483648\n"
+		"environment=A=b\nworking_directory=/tmp\nsandbox=yes\nwrite_paths=\numask=18\n"
+		"memory_max=2147483648\n"
 		"cpu_time=60000000\nfile_size_max=0\nopen_files_max=64\nnice=-5\n");
 	host_lines_are("[handler x]\ntype = coprocess\ncommand = /bin/cat\nrecycle_tasks = 7\n"
 		       "recycle_rss = 64M\n",
