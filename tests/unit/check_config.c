@@ -34,6 +34,26 @@ static const char *company_of(const struct config_key *key)
 	return "";
 }
 
+/* One that has the key. */
+static const char *operation_of(const struct config_key *key)
+{
+	static const struct {
+		const char *key;
+		const char *operation;
+	} rows[] = {
+		{"update", "operation = update\n"},
+		{"many", "operation = delete\n"},
+		{"upsert", "operation = update\n"},
+		{"document", "operation = insert\n"},
+		{"pipeline", "operation = aggregate\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (strcmp(rows[i].key, key->name) == 0)
+			return rows[i].operation;
+	return "operation = find\n";
+}
+
 /* A key of some handler type or section with whatever else it needs; `line` is the number of the
  * key's line. */
 static char *text_for(const struct config_key *key, const char *value, unsigned *ret_line)
@@ -53,7 +73,7 @@ static char *text_for(const struct config_key *key, const char *value, unsigned 
 		r = asprintf(&text, SOME_URI "[handler x]\ntype = mongodb\n%s = %s\n%s%s%s%s",
 			key->name, value,
 			strcmp(key->name, "operators") != 0 ? "operators = yes\n" : "",
-			strcmp(key->name, "operation") != 0 ? "operation = find\n" : "",
+			strcmp(key->name, "operation") != 0 ? operation_of(key) : "",
 			strcmp(key->name, "database") != 0 ? "database = d\n" : "",
 			strcmp(key->name, "collection") != 0 ? "collection = c\n" : "");
 	} else if (key->scope == CONFIG_HANDLER) {
