@@ -31,7 +31,7 @@ enum workpool_code {
 	WORKPOOL_FORBIDDEN = -4,    /* the socket may not be opened by this user */
 	WORKPOOL_TIMED_OUT = -5,    /* not in the time given */
 	WORKPOOL_CLOSED = -6,       /* not open, or the daemon has closed */
-	WORKPOOL_BAD_REPLY = -7,    /* what came is no reply: the connection is of no use any more */
+	WORKPOOL_BAD_REPLY = -7,    /* what came is no reply: nothing more can come */
 	WORKPOOL_FULL = -8,         /* replies have to be received before more can be sent */
 	WORKPOOL_IDLE = -9,         /* no reply is on its way: nothing was sent that has one */
 

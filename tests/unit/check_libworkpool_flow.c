@@ -11,7 +11,7 @@
 START_TEST(test_ten_thousand_posts_to_a_daemon_that_reads_slowly_are_all_answered_in_order)
 {
 	/* It reads little at a time, and nothing as long as an answer is not taken. */
-	struct server server = {.step_bytes = 100};
+	struct server server = {.step_bytes = 1000};
 	struct workpool *wp = server_start(&server);
 	size_t n_received = 0;
 	int small = 4096;
@@ -150,7 +150,7 @@ START_TEST(test_oneway_calls_only_are_flushed_when_it_is_full)
 }
 END_TEST
 
-#define HUGE_BYTES (20u << 20)
+#define HUGE_BYTES (8u << 20)
 
 static void answer_huge(struct server *server, const char *line, size_t n)
 {
@@ -247,7 +247,7 @@ static void serve(struct loop_client *client)
 
 START_TEST(test_event_loop_of_ones_own_serves_two_connections)
 {
-	struct server servers[2] = {{.step_bytes = 500}, {0}};
+	struct server servers[2] = {{.step_bytes = 4000}, {0}};
 	struct loop_client clients[2] = {{0}, {0}};
 
 	for (size_t i = 0; i < 2; i++)

@@ -108,8 +108,7 @@ static const char *const value_rows[] = {
 	"//",
 	"",
 	" ",
-	"\xef\xbb\xbf"
-	"1",
+	"\xef\xbb\xbf 1",
 };
 
 START_TEST(test_value_is_json_where_jansson_says_so)
