@@ -12,7 +12,7 @@
 #include "client/lib/conn.h"
 #include "client/lib/fail.h"
 #include "client/lib/reply.h"
-#include "client/lib/scan.h"
+#include "client/lib/walk.h"
 
 #define OWN_INTERFACE "org.workpool."
 #define WRITE_BYTES   ((size_t)64 * 1024) /* so much is not kept back */
@@ -75,7 +75,7 @@ int call_check_object(
 
 	if (!text)
 		*ret_object = VIEW_LIT("{}");
-	else if (!scan_is_object(view_of(text), ret_object, &bad))
+	else if (!walk_is_object(view_of(text), ret_object, &bad))
 		return fail_because(wp, WORKPOOL_BAD_ARGUMENT,
 			"%s: byte %zu: this is no JSON object", what, bad);
 	return 0;

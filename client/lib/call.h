@@ -11,7 +11,7 @@
 
 struct request {
 	const char *method;
-	struct view params; /* a JSON object: scan_is_object() */
+	struct view params; /* a JSON object: walk_is_object() */
 	unsigned flags;     /* enum workpool_flags */
 	void *data;         /* the caller's */
 };

@@ -58,14 +58,14 @@
 #define fail_system       workpool_p_fail_system
 #define reply_new         workpool_p_reply_new
 #define reply_set_data    workpool_p_reply_set_data
-#define scan_begin        workpool_p_scan_begin
-#define scan_element      workpool_p_scan_element
-#define scan_find         workpool_p_scan_find
-#define scan_is_at_end    workpool_p_scan_is_at_end
-#define scan_is_object    workpool_p_scan_is_object
-#define scan_member       workpool_p_scan_member
-#define scan_of           workpool_p_scan_of
-#define scan_unescape     workpool_p_scan_unescape
-#define scan_value        workpool_p_scan_value
+#define walk_begin        workpool_p_walk_begin
+#define walk_element      workpool_p_walk_element
+#define walk_find         workpool_p_walk_find
+#define walk_is_at_end    workpool_p_walk_is_at_end
+#define walk_is_object    workpool_p_walk_is_object
+#define walk_member       workpool_p_walk_member
+#define walk_of           workpool_p_walk_of
+#define walk_unescape     workpool_p_walk_unescape
+#define walk_value        workpool_p_walk_value
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * reply: {"error": …, "parameters": {…}, "continues": …}, and values inside of the parameters as text. Called by call.c and by
- * programs. Invariants: the parameters are one JSON object that scan.c has looked at whole; texts that were asked for live in a
+ * programs. Invariants: the parameters are one JSON object that walk.c has looked at whole; texts that were asked for live in a
  * list until the reply is freed.
  */
 #include "client/lib/reply.h"
@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "client/lib/fail.h"
-#include "client/lib/scan.h"
+#include "client/lib/walk.h"
 
 #define NUMBER_SIZE 32
 
@@ -45,14 +45,14 @@ static bool is_null(struct view value)
 /* Members that we do not know are for others. */
 static bool read_parts(struct view message, struct parts *ret_parts)
 {
-	struct scan scan = scan_of(message);
+	struct walk walk = walk_of(message);
 	struct parts parts = {0};
 	struct view key, value;
 	int r;
 
-	if (!scan_begin(&scan, '{'))
+	if (!walk_begin(&walk, '{'))
 		return false;
-	while ((r = scan_member(&scan, &key, &value)) > 0) {
+	while ((r = walk_member(&walk, &key, &value)) > 0) {
 		if (is_null(value))
 			continue;
 		if (view_is_equal(key, VIEW_LIT("parameters")))
@@ -62,7 +62,7 @@ static bool read_parts(struct view message, struct parts *ret_parts)
 		else if (view_is_equal(key, VIEW_LIT("continues")))
 			parts.continues = value;
 	}
-	if (r < 0 || !scan_is_at_end(&scan))
+	if (r < 0 || !walk_is_at_end(&walk))
 		return false;
 	*ret_parts = parts;
 	return true;
@@ -85,7 +85,7 @@ static void fill(struct workpool_reply *reply, const struct parts *parts)
 	reply->continues = parts->continues.len > 0 && parts->continues.data[0] == 't';
 	if (parts->error.len > 0) {
 		char *error = reply->message + (parts->error.data - reply->message);
-		(void)scan_unescape(parts->error, error); /* it grows shorter */
+		(void)walk_unescape(parts->error, error); /* it grows shorter */
 		reply->error = error;
 		reply->code = fail_code(error);
 	}
@@ -160,13 +160,13 @@ const char *workpool_reply_text(struct workpool_reply *reply, const char *path)
 {
 	struct view value;
 
-	if (!scan_find(reply->params, path, &value))
+	if (!walk_find(reply->params, path, &value))
 		return NULL;
 	struct text *text = malloc(sizeof(*text) + value.len + 1);
 	if (!text)
 		return NULL;
 	if (value.data[0] == '"') {
-		(void)scan_unescape(value, text->chars);
+		(void)walk_unescape(value, text->chars);
 	} else {
 		memcpy(text->chars, value.data, value.len);
 		text->chars[value.len] = '\0';
@@ -182,7 +182,7 @@ int64_t workpool_reply_int(const struct workpool_reply *reply, const char *path,
 	char number[NUMBER_SIZE];
 	int64_t result;
 
-	if (!scan_find(reply->params, path, &value))
+	if (!walk_find(reply->params, path, &value))
 		return otherwise;
 	if (value.data[0] == 't' || value.data[0] == 'f')
 		return value.data[0] == 't';

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "client/lib/reply.h"
-#include "client/lib/scan.h"
+#include "client/lib/walk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,22 +24,22 @@ static void compare_string(struct view string, const char *text)
 	char *to = malloc(string.len);
 
 	must(text && to);
-	size_t len = scan_unescape(string, to);
+	size_t len = walk_unescape(string, to);
 	must(len < string.len && len == strlen(text) && memcmp(to, text, len) == 0);
 	free(to);
 }
 
 static void compare_members(struct view object, const json_t *json)
 {
-	struct scan scan = scan_of(object);
+	struct walk walk = walk_of(object);
 	struct view key, value;
 	const char *name;
 	json_t *member;
 	void *at = json_object_iter((json_t *)(uintptr_t)json);
 
 	/* jansson keeps the order in which they came. */
-	must(scan_begin(&scan, '{'));
-	while (scan_member(&scan, &key, &value) > 0) {
+	must(walk_begin(&walk, '{'));
+	while (walk_member(&walk, &key, &value) > 0) {
 		must(at != NULL);
 		name = json_object_iter_key(at);
 		member = json_object_iter_value(at);
@@ -49,7 +49,7 @@ static void compare_members(struct view object, const json_t *json)
 			compare_string(value, json_string_value(member));
 		at = json_object_iter_next((json_t *)(uintptr_t)json, at);
 	}
-	must(at == NULL && scan_is_at_end(&scan));
+	must(at == NULL && walk_is_at_end(&walk));
 }
 
 static void look_at_reply(struct view message)
@@ -69,13 +69,13 @@ static void look_at_reply(struct view message)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct view text = {(const char *)data, size};
-	struct scan scan = scan_of(text);
+	struct walk walk = walk_of(text);
 	struct view value;
 	json_error_t error;
 
 	if (size == 0 || size > 4096)
 		return 0;
-	bool is_json = scan_value(&scan, &value) && scan_is_at_end(&scan);
+	bool is_json = walk_value(&walk, &value) && walk_is_at_end(&walk);
 	look_at_reply(text);
 	/* jansson takes a NUL for the end. */
 	if (memchr(data, '\0', size)) {

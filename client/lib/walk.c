@@ -1,9 +1,9 @@
 /*
- * scan: a validator of JSON that remembers where it is, and nothing else. For replies, whose parts are handed on as text, and for
+ * walk: a validator of JSON that remembers where it is, and nothing else. For replies, whose parts are handed on as text, and for
  * what a caller wants to send, which must not end the message early. Called by reply.c, call.c and post.c.
  * Invariants: at <= end; a byte is read only before end; on failure `at` is at the byte that is wrong, or at the end.
  */
-#include "client/lib/scan.h"
+#include "client/lib/walk.h"
 
 #include <string.h>
 
@@ -17,37 +17,37 @@ struct nest {
 	size_t depth;
 };
 
-struct scan scan_of(struct view text)
+struct walk walk_of(struct view text)
 {
-	return (struct scan){.at = text.data, .end = text.data + text.len};
+	return (struct walk){.at = text.data, .end = text.data + text.len};
 }
 
-static void skip_space(struct scan *scan)
+static void skip_space(struct walk *walk)
 {
-	while (scan->at < scan->end &&
-		(*scan->at == ' ' || *scan->at == '\t' || *scan->at == '\n' || *scan->at == '\r'))
-		scan->at++;
+	while (walk->at < walk->end &&
+		(*walk->at == ' ' || *walk->at == '\t' || *walk->at == '\n' || *walk->at == '\r'))
+		walk->at++;
 }
 
 /* The next byte behind white space, 0: the end. */
-static char peek(struct scan *scan)
+static char peek(struct walk *walk)
 {
-	skip_space(scan);
-	return scan->at < scan->end ? *scan->at : '\0';
+	skip_space(walk);
+	return walk->at < walk->end ? *walk->at : '\0';
 }
 
-static bool take_char(struct scan *scan, char c)
+static bool take_char(struct walk *walk, char c)
 {
-	if (peek(scan) != c || scan->at == scan->end)
+	if (peek(walk) != c || walk->at == walk->end)
 		return false;
-	scan->at++;
+	walk->at++;
 	return true;
 }
 
-bool scan_is_at_end(struct scan *scan)
+bool walk_is_at_end(struct walk *walk)
 {
-	skip_space(scan);
-	return scan->at == scan->end;
+	skip_space(walk);
+	return walk->at == walk->end;
 }
 
 /* Four hexadecimal digits; -1: they are not. */
@@ -99,89 +99,89 @@ static size_t read_unicode(const char *at, const char *end, int *ret_char)
 }
 
 /* At a backslash. */
-static bool scan_escape(struct scan *scan)
+static bool walk_escape(struct walk *walk)
 {
-	const char *letter = scan->at + 1;
+	const char *letter = walk->at + 1;
 	int unused;
 
-	if (letter >= scan->end)
+	if (letter >= walk->end)
 		return false;
 	if (*letter == 'u') {
-		size_t n = read_unicode(letter + 1, scan->end, &unused);
-		scan->at += n > 0 ? n + 2 : 0;
+		size_t n = read_unicode(letter + 1, walk->end, &unused);
+		walk->at += n > 0 ? n + 2 : 0;
 		return n > 0;
 	}
 	if (!memchr("\"\\/bfnrt", *letter, 8))
 		return false;
-	scan->at += 2;
+	walk->at += 2;
 	return true;
 }
 
 /* At the opening quote. */
-static bool scan_string(struct scan *scan)
+static bool walk_string(struct walk *walk)
 {
-	for (scan->at++; scan->at < scan->end;) {
-		unsigned char c = (unsigned char)*scan->at;
+	for (walk->at++; walk->at < walk->end;) {
+		unsigned char c = (unsigned char)*walk->at;
 		if (c == '"') {
-			scan->at++;
+			walk->at++;
 			return true;
 		}
 		if (c < 0x20)
 			return false;
 		if (c == '\\') {
-			if (!scan_escape(scan))
+			if (!walk_escape(walk))
 				return false;
 		} else if (c < 0x80) {
-			scan->at++;
+			walk->at++;
 		} else {
-			size_t n = str_utf8_step(scan->at, (size_t)(scan->end - scan->at));
+			size_t n = str_utf8_step(walk->at, (size_t)(walk->end - walk->at));
 			if (n == 0)
 				return false;
-			scan->at += n;
+			walk->at += n;
 		}
 	}
 	return false;
 }
 
-static bool scan_digits(struct scan *scan)
+static bool walk_digits(struct walk *walk)
 {
-	const char *from = scan->at;
+	const char *from = walk->at;
 
-	while (scan->at < scan->end && *scan->at >= '0' && *scan->at <= '9')
-		scan->at++;
-	return scan->at > from;
+	while (walk->at < walk->end && *walk->at >= '0' && *walk->at <= '9')
+		walk->at++;
+	return walk->at > from;
 }
 
 /* No white space inside. */
-static bool take_one_of(struct scan *scan, const char *chars)
+static bool take_one_of(struct walk *walk, const char *chars)
 {
-	if (scan->at == scan->end || *scan->at == '\0' || !strchr(chars, *scan->at))
+	if (walk->at == walk->end || *walk->at == '\0' || !strchr(chars, *walk->at))
 		return false;
-	scan->at++;
+	walk->at++;
 	return true;
 }
 
-static bool scan_number(struct scan *scan)
+static bool walk_number(struct walk *walk)
 {
-	(void)take_one_of(scan, "-"); /* may be there */
-	if (!take_one_of(scan, "0") && !scan_digits(scan))
+	(void)take_one_of(walk, "-"); /* may be there */
+	if (!take_one_of(walk, "0") && !walk_digits(walk))
 		return false;
-	if (take_one_of(scan, ".") && !scan_digits(scan))
+	if (take_one_of(walk, ".") && !walk_digits(walk))
 		return false;
-	if (!take_one_of(scan, "eE"))
+	if (!take_one_of(walk, "eE"))
 		return true;
-	(void)take_one_of(scan, "+-"); /* may be there */
-	return scan_digits(scan);
+	(void)take_one_of(walk, "+-"); /* may be there */
+	return walk_digits(walk);
 }
 
-static bool scan_word(struct scan *scan)
+static bool walk_word(struct walk *walk)
 {
 	static const char *const words[] = {"true", "false", "null"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 		size_t len = strlen(words[i]);
-		if ((size_t)(scan->end - scan->at) >= len && memcmp(scan->at, words[i], len) == 0) {
-			scan->at += len;
+		if ((size_t)(walk->end - walk->at) >= len && memcmp(walk->at, words[i], len) == 0) {
+			walk->at += len;
 			return true;
 		}
 	}
@@ -189,15 +189,15 @@ static bool scan_word(struct scan *scan)
 }
 
 /* A key and its colon. */
-static bool scan_key(struct scan *scan, struct view *ret_key)
+static bool walk_key(struct walk *walk, struct view *ret_key)
 {
-	if (peek(scan) != '"')
+	if (peek(walk) != '"')
 		return false;
-	const char *from = scan->at + 1;
-	if (!scan_string(scan))
+	const char *from = walk->at + 1;
+	if (!walk_string(walk))
 		return false;
-	*ret_key = (struct view){from, (size_t)(scan->at - 1 - from)};
-	return take_char(scan, ':');
+	*ret_key = (struct view){from, (size_t)(walk->at - 1 - from)};
+	return take_char(walk, ':');
 }
 
 static bool is_in_object(const struct nest *nest)
@@ -221,41 +221,41 @@ static bool enter(struct nest *nest, bool is_object)
 }
 
 /* A scalar, or the beginning of an object or array that is not empty; *ret_whole: it is a whole value. */
-static bool begin_value(struct scan *scan, struct nest *nest, bool *ret_whole)
+static bool begin_value(struct walk *walk, struct nest *nest, bool *ret_whole)
 {
 	struct view key;
-	char c = peek(scan);
+	char c = peek(walk);
 
 	*ret_whole = true;
 	if (c == '"')
-		return scan_string(scan);
+		return walk_string(walk);
 	if (c == '-' || (c >= '0' && c <= '9'))
-		return scan_number(scan);
+		return walk_number(walk);
 	if (c != '{' && c != '[')
-		return scan_word(scan);
+		return walk_word(walk);
 	if (!enter(nest, c == '{'))
 		return false;
-	scan->at++;
-	if (take_char(scan, c == '{' ? '}' : ']')) {
+	walk->at++;
+	if (take_char(walk, c == '{' ? '}' : ']')) {
 		nest->depth--;
 		return true;
 	}
 	*ret_whole = false;
-	return c == '[' || scan_key(scan, &key);
+	return c == '[' || walk_key(walk, &key);
 }
 
 /* Behind a value that is inside of something: closes what ends here. *ret_whole: nothing is open any more; else the next value
  * follows. */
-static bool end_value(struct scan *scan, struct nest *nest, bool *ret_whole)
+static bool end_value(struct walk *walk, struct nest *nest, bool *ret_whole)
 {
 	struct view key;
 
 	while (nest->depth > 0) {
 		bool is_object = is_in_object(nest);
 		*ret_whole = false;
-		if (take_char(scan, ','))
-			return !is_object || scan_key(scan, &key);
-		if (!take_char(scan, is_object ? '}' : ']'))
+		if (take_char(walk, ','))
+			return !is_object || walk_key(walk, &key);
+		if (!take_char(walk, is_object ? '}' : ']'))
 			return false;
 		nest->depth--;
 	}
@@ -263,78 +263,78 @@ static bool end_value(struct scan *scan, struct nest *nest, bool *ret_whole)
 	return true;
 }
 
-bool scan_value(struct scan *scan, struct view *ret_value)
+bool walk_value(struct walk *walk, struct view *ret_value)
 {
 	struct nest nest = {.depth = 0};
 	bool is_whole = false;
 
-	skip_space(scan);
-	const char *from = scan->at;
+	skip_space(walk);
+	const char *from = walk->at;
 	while (!is_whole) {
-		if (!begin_value(scan, &nest, &is_whole))
+		if (!begin_value(walk, &nest, &is_whole))
 			return false;
-		if (is_whole && !end_value(scan, &nest, &is_whole))
+		if (is_whole && !end_value(walk, &nest, &is_whole))
 			return false;
 	}
-	*ret_value = (struct view){from, (size_t)(scan->at - from)};
+	*ret_value = (struct view){from, (size_t)(walk->at - from)};
 	return true;
 }
 
-bool scan_is_object(struct view text, struct view *ret_object, size_t *ret_bad)
+bool walk_is_object(struct view text, struct view *ret_object, size_t *ret_bad)
 {
-	struct scan scan = scan_of(text);
+	struct walk walk = walk_of(text);
 	struct view object;
-	bool is_good = peek(&scan) == '{' && scan_value(&scan, &object) && scan_is_at_end(&scan);
+	bool is_good = peek(&walk) == '{' && walk_value(&walk, &object) && walk_is_at_end(&walk);
 
-	*ret_bad = (size_t)(scan.at - text.data) + 1;
+	*ret_bad = (size_t)(walk.at - text.data) + 1;
 	if (is_good)
 		*ret_object = object;
 	return is_good;
 }
 
-bool scan_begin(struct scan *scan, char bracket)
+bool walk_begin(struct walk *walk, char bracket)
 {
-	scan->is_first = true;
-	return take_char(scan, bracket);
+	walk->is_first = true;
+	return take_char(walk, bracket);
 }
 
 /* 1: an element begins; 0: that was the end; -1. */
-static int next_part(struct scan *scan, char bracket)
+static int next_part(struct walk *walk, char bracket)
 {
-	bool is_first = scan->is_first;
+	bool is_first = walk->is_first;
 
-	scan->is_first = false;
-	if (take_char(scan, bracket))
+	walk->is_first = false;
+	if (take_char(walk, bracket))
 		return 0;
-	return is_first || take_char(scan, ',') ? 1 : -1;
+	return is_first || take_char(walk, ',') ? 1 : -1;
 }
 
-int scan_member(struct scan *scan, struct view *ret_key, struct view *ret_value)
+int walk_member(struct walk *walk, struct view *ret_key, struct view *ret_value)
 {
-	int r = next_part(scan, '}');
+	int r = next_part(walk, '}');
 
 	if (r <= 0)
 		return r;
-	return scan_key(scan, ret_key) && scan_value(scan, ret_value) ? 1 : -1;
+	return walk_key(walk, ret_key) && walk_value(walk, ret_value) ? 1 : -1;
 }
 
-int scan_element(struct scan *scan, struct view *ret_value)
+int walk_element(struct walk *walk, struct view *ret_value)
 {
-	int r = next_part(scan, ']');
+	int r = next_part(walk, ']');
 
 	if (r <= 0)
 		return r;
-	return scan_value(scan, ret_value) ? 1 : -1;
+	return walk_value(walk, ret_value) ? 1 : -1;
 }
 
 static bool find_member(struct view object, struct view name, struct view *ret_value)
 {
-	struct scan scan = scan_of(object);
+	struct walk walk = walk_of(object);
 	struct view key;
 
-	if (!scan_begin(&scan, '{'))
+	if (!walk_begin(&walk, '{'))
 		return false;
-	while (scan_member(&scan, &key, ret_value) > 0) {
+	while (walk_member(&walk, &key, ret_value) > 0) {
 		if (view_is_equal(key, name))
 			return true;
 	}
@@ -343,7 +343,7 @@ static bool find_member(struct view object, struct view name, struct view *ret_v
 
 static bool find_element(struct view array, struct view number, struct view *ret_value)
 {
-	struct scan scan = scan_of(array);
+	struct walk walk = walk_of(array);
 	size_t left = 0;
 
 	for (size_t i = 0; i < number.len; i++) {
@@ -351,16 +351,16 @@ static bool find_element(struct view array, struct view number, struct view *ret
 			return false;
 		left = left * 10 + (size_t)(number.data[i] - '0');
 	}
-	if (number.len == 0 || !scan_begin(&scan, '['))
+	if (number.len == 0 || !walk_begin(&walk, '['))
 		return false;
-	while (scan_element(&scan, ret_value) > 0) {
+	while (walk_element(&walk, ret_value) > 0) {
 		if (left-- == 0)
 			return true;
 	}
 	return false;
 }
 
-bool scan_find(struct view json, const char *path, struct view *ret_value)
+bool walk_find(struct view json, const char *path, struct view *ret_value)
 {
 	struct view value = json;
 
@@ -389,7 +389,7 @@ static size_t put_utf8(int c, char *to)
 	return n;
 }
 
-size_t scan_unescape(struct view string, char *to)
+size_t walk_unescape(struct view string, char *to)
 {
 	static const char letters[] = "bfnrt";
 	static const char values[] = "\b\f\n\r\t";
