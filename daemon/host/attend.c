@@ -43,7 +43,7 @@ bool attend_is_fed(const struct attend *attend)
 }
 
 /* As far as there is room. Nobody has to read it: that is no error (EPIPE; SIGPIPE is ignored). */
-static void feed(struct attend *attend)
+void attend_feed(struct attend *attend)
 {
 	struct program *program = attend->program;
 	struct iovec parts[ATTEND_PARTS];
@@ -117,8 +117,6 @@ static void tell_output(struct attend *attend)
 
 void attend_begin(struct attend *attend)
 {
-	if (attend->program->in_fd >= 0)
-		feed(attend);
 	task_set_state(attend->task, attend);
 	end_if_cancelled(attend); /* a cancel that came before the state */
 }
@@ -137,7 +135,7 @@ int attend_turn(struct attend *attend)
 	if (poll(fds, ON_ALL, timeout_ms(attend)) < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (fds[ON_IN].revents != 0)
-		feed(attend);
+		attend_feed(attend);
 	if (fds[ON_OUT].revents != 0 && attend->on_out)
 		attend->on_out(attend);
 	else if (fds[ON_OUT].revents != 0)

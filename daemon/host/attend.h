@@ -17,7 +17,7 @@
 
 struct attend {
 	struct work *task;              /* borrows */
-	struct program *program;        /* borrows: started */
+	struct program *program;        /* borrows */
 	struct view feed[ATTEND_PARTS]; /* borrow: what it still has to be written, in order */
 	uint64_t fed_bytes;
 	bool closes_in; /* when it has been fed */
@@ -31,8 +31,10 @@ struct attend {
 	bool is_killed;
 };
 
-/* The rest of the fields are the caller's to set before attend_begin(). */
+/* The rest of the fields are the caller's to set before attend_begin(); the program need not be there before that. */
 void attend_init(struct attend *attend, struct work *task, struct program *program);
+/* Writes what there is room for; also before the program has started. */
+void attend_feed(struct attend *attend);
 /* From here on cancels and news are heard. The caller then looks at the program and takes turns until it has what it wants. */
 void attend_begin(struct attend *attend);
 /* Tells what there is, waits for something to do and does it. -errno. */

@@ -316,6 +316,7 @@ static bool run_in(
 	talk.attend.feed[0] = head;
 	talk.attend.feed[1] = args.len > 0 ? args : VIEW_LIT("{}");
 	talk.attend.feed[2] = VIEW_LIT(COPROC_TASK_END);
+	attend_feed(&talk.attend);
 	attend_begin(&talk.attend);
 	int r = converse(&talk);
 	if (r == 0)
@@ -329,13 +330,30 @@ static bool run_in(
 	return is_run;
 }
 
+static int start(struct coprocess *coprocess, char ret_why[SETTING_WHY_SIZE])
+{
+	const struct exec_config *config = coprocess->offer->config;
+	struct words env;
+
+	int r = program_open(&coprocess->program, config, ret_why);
+	if (r < 0)
+		return r;
+	r = exec_config_kept_words(coprocess->worker, coprocess->number, &env);
+	if (r == 0) {
+		coprocess->program.child.hears_start = true;
+		r = program_start(&coprocess->program, config, &env);
+		exec_config_free_words(&env);
+	}
+	(void)snprintf(ret_why, SETTING_WHY_SIZE, "%s", strerror(-r));
+	return r;
+}
+
 /* A program that waits for a task, or a new one; -errno and why: none could be started. */
 static int find_program(
 	struct work *task, struct coprocess **ret_coprocess, char ret_why[SETTING_WHY_SIZE])
 {
 	const struct offer *offer = task_offer(task);
 	struct keeper *keeper = offer->registry->keeper;
-	struct words env = {NULL, 0};
 
 	struct coprocess *coprocess = keeper_take(keeper, offer, task_worker(task));
 	if (coprocess) {
@@ -346,10 +364,7 @@ static int find_program(
 	coprocess = keeper_new(keeper, offer, task_worker(task));
 	if (!coprocess)
 		return -ENOMEM;
-	int r = exec_config_kept_words(coprocess->worker, coprocess->number, &env);
-	if (r == 0)
-		r = program_start(&coprocess->program, offer->config, &env, ret_why);
-	exec_config_free_words(&env);
+	int r = start(coprocess, ret_why);
 	if (r < 0)
 		keeper_retire(keeper, coprocess, RETIRE_NOW);
 	else

@@ -1,8 +1,8 @@
 /*
  * h_exec: runs a program for a task: args as JSON on its standard input, its output into the result.
  *
- * The program's end decides, not the end of its output: whoever still holds the pipes then is of no interest, and is KILLed
- * by the spawner as far as it belongs to the program.
+ * The args are written before the program starts, so that it need not wait for them. Its end decides, not the end of its
+ * output: whoever still holds the pipes then is of no interest, and is KILLed by the spawner as far as it belongs to the program.
  */
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 #include "host/task.h"
 
 /* Args, then a newline. */
-static void set_feed(struct attend *attend)
+static void feed_args(struct attend *attend)
 {
 	struct view given = task_args(attend->task);
 
@@ -24,47 +24,60 @@ static void set_feed(struct attend *attend)
 	attend->feed[0] = given.len > 0 ? given : VIEW_LIT("{}"); /* a program can count on JSON */
 	attend->feed[1] = VIEW_LIT("\n");
 	attend->closes_in = true;
+	attend_feed(attend);
 }
 
-static void run_program(struct work *task, struct program *program, struct result *result)
+static int start(const struct work *task, struct program *program)
 {
-	struct attend attend;
+	struct words env;
+
+	int r = exec_config_task_words(task, &env);
+	if (r < 0)
+		return r;
+	r = program_start(program, task_offer(task)->config, &env);
+	exec_config_free_words(&env);
+	return r;
+}
+
+/* Until it has ended or could not be started. */
+static void run_program(struct attend *attend, struct result *result)
+{
+	struct program *program = attend->program;
 	int r = 0;
 
-	attend_init(&attend, task, program);
-	set_feed(&attend);
-	attend_begin(&attend);
+	attend_begin(attend);
 	while (r == 0 && !program_has_ended(program))
-		r = attend_turn(&attend);
+		r = attend_turn(attend);
 	struct child child = program_look(program);
 	capture_drain(&program->out);
 	capture_drain(&program->err);
-	attend_end(&attend);
+	attend_end(attend);
 	if (r < 0)
 		result_fail(result, "failed", "waiting for the program: %s", strerror(-r));
 	else
 		exec_report_set(
-			&child, &program->out, &program->err, attend.kill_at_us > 0, result);
+			&child, &program->out, &program->err, attend->kill_at_us > 0, result);
 }
 
 static void exec_run(struct work *task, struct result *result)
 {
 	const struct offer *offer = task_offer(task);
-	const struct exec_config *config = offer->config;
-	struct words env = {NULL, 0};
 	char why[SETTING_WHY_SIZE];
 	struct program program;
+	struct attend attend;
 
 	program_init(&program, offer->registry->spawner, offer->max_output_bytes);
-	int r = exec_config_task_words(task, &env);
-	(void)snprintf(why, sizeof(why), "%s", strerror(-r));
+	attend_init(&attend, task, &program);
+	int r = program_open(&program, offer->config, why);
+	if (r == 0) {
+		feed_args(&attend);
+		r = start(task, &program);
+		(void)snprintf(why, sizeof(why), "%s", strerror(-r));
+	}
 	if (r == 0)
-		r = program_start(&program, config, &env, why);
-	if (r == 0)
-		run_program(task, &program, result);
+		run_program(&attend, result);
 	else
 		result_fail(result, "start", "the program cannot be started: %s", why);
-	exec_config_free_words(&env);
 	program_done(&program);
 }
 

@@ -17,19 +17,29 @@
 
 void program_init(struct program *program, struct spawner *spawner, size_t limit)
 {
-	*program = (struct program){.spawner = spawner, .event_fd = -1, .in_fd = -1};
+	*program = (struct program){
+		.spawner = spawner, .event_fd = -1, .in_fd = -1, .theirs = {-1, -1, -1}};
 	capture_init(&program->out, -1, limit);
 	capture_init(&program->err, -1, limit);
 }
 
+static void close_theirs(struct program *program)
+{
+	for (int i = 0; i < SPAWN_STDIO; i++)
+		program->theirs[i] = fd_close(program->theirs[i]);
+}
+
 void program_done(struct program *program)
 {
-	struct child child = program->is_started ? program_look(program) : (struct child){0};
-	bool is_clean = child.state == CHILD_ENDED && child.left_none;
+	bool is_clean = false; /* nothing of it is left */
 
-	if (program->is_started)
+	if (program->is_started) {
+		struct child child = program_look(program);
+		is_clean = child.state == CHILD_ENDED && child.left_none;
 		spawner_forget(program->spawner, &program->child);
+	}
 	program->is_started = false;
+	close_theirs(program);
 	program->in_fd = fd_close(program->in_fd);
 	capture_done(&program->out);
 	capture_done(&program->err);
@@ -50,59 +60,49 @@ static int make_pipe(bool to_child, int *ret_ours, int *ret_theirs)
 	return fd_set_nonblock(*ret_ours);
 }
 
-/* The program's descriptors, and our ends of them. */
-static int make_pipes(
-	struct program *program, const struct exec_config *config, int ret_fds[SPAWN_FDS])
+static int make_pipes(struct program *program, const struct exec_config *config)
 {
 	int r = 0;
 
 	if (config->gets_args)
-		r = make_pipe(true, &program->in_fd, &ret_fds[0]);
-	else if ((ret_fds[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
+		r = make_pipe(true, &program->in_fd, &program->theirs[0]);
+	else if ((program->theirs[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
 		r = -errno;
 	if (r == 0)
-		r = make_pipe(false, &program->out.fd, &ret_fds[1]);
+		r = make_pipe(false, &program->out.fd, &program->theirs[1]);
 	if (r == 0)
-		r = make_pipe(false, &program->err.fd, &ret_fds[2]);
+		r = make_pipe(false, &program->err.fd, &program->theirs[2]);
 	return r;
 }
 
-/* Its directory, and its pass through the sandbox. */
-static int prepare(
+int program_open(
 	struct program *program, const struct exec_config *config, char ret_why[SETTING_WHY_SIZE])
 {
 	const char *home = config->needs_scratch ? program->spawner->home : NULL;
 
 	program->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (program->event_fd < 0) {
-		int r = -errno;
-		(void)snprintf(ret_why, SETTING_WHY_SIZE, "%s", strerror(-r));
-		return r;
-	}
-	program->policy = config->policy;
 	program->child.event_fd = program->event_fd;
-	return sandbox_enter(config->policy, home, &program->pass, ret_why);
+	program->policy = config->policy;
+	int r = program->event_fd < 0 ? -errno : make_pipes(program, config);
+	if (r < 0)
+		(void)snprintf(ret_why, SETTING_WHY_SIZE, "%s", strerror(-r));
+	else
+		r = sandbox_enter(config->policy, home, &program->pass, ret_why);
+	return r;
 }
 
-int program_start(struct program *program, const struct exec_config *config, struct words *env,
-	char ret_why[SETTING_WHY_SIZE])
+int program_start(struct program *program, const struct exec_config *config, struct words *env)
 {
+	const int *theirs = program->theirs;
+	const int fds[SPAWN_FDS] = {
+		theirs[0], theirs[1], theirs[2], [SPAWN_RULES] = sandbox_fd(program->pass)};
 	struct spawn_order order;
 
-	int r = prepare(program, config, ret_why);
-	if (r < 0)
-		return r;
-	int fds[SPAWN_FDS] = {-1, -1, -1, [SPAWN_RULES] = sandbox_fd(program->pass)};
-	r = exec_config_order(config, sandbox_directory(program->pass), env, &order);
-	if (r == 0)
-		r = make_pipes(program, config, fds);
+	int r = exec_config_order(config, sandbox_directory(program->pass), env, &order);
 	if (r == 0)
 		r = spawner_start(program->spawner, &program->child, &order, fds);
 	program->is_started = r == 0;
-	for (int i = 0; i < SPAWN_STDIO; i++)
-		fds[i] = fd_close(fds[i]);
-	if (r < 0)
-		(void)snprintf(ret_why, SETTING_WHY_SIZE, "%s", strerror(-r));
+	close_theirs(program);
 	return r;
 }
 

@@ -1,6 +1,7 @@
 /*
- * program: a program that was started, with our ends of its pipes and the directory that goes with it. Not for what is said
- * to it and when it has to end: attend.h does that while a task runs in it, keeper.h for one that is kept.
+ * program: a program with our ends of its pipes and its pass through the sandbox, which has the directory that goes with it.
+ * Not for what is said to it and when it has to end: attend.h does that while a task runs in it, keeper.h for one that is
+ * kept.
  */
 #ifndef WORKPOOL_HOST_PROGRAM_H
 #define WORKPOOL_HOST_PROGRAM_H
@@ -19,17 +20,21 @@ struct program {
 	int event_fd;    /* owns: news of the child; others who have any write to it, too */
 	int in_fd;       /* owns: non-blocking; -1: nobody reads, or all was written */
 	struct capture out, err;
+	int theirs[SPAWN_STDIO];       /* own: its ends, until it has started; -1: none */
 	struct sandbox_policy *policy; /* borrows: of its handler */
-	struct sandbox_pass *pass;     /* owns: its directory, and its way into the sandbox */
+	struct sandbox_pass *pass;     /* owns; NULL: none yet */
 };
 
 /* limit: bytes of each output that are kept. */
 void program_init(struct program *program, struct spawner *spawner, size_t limit);
 /* The program is KILLed if it still runs. What it had goes. */
 void program_done(struct program *program);
-/* env: begins with the words of exec_config.h, and gets more; stays the caller's. -errno and why; program_done() clears up. */
-int program_start(struct program *program, const struct exec_config *config, struct words *env,
+/* All that it needs: from here on in_fd takes what it is to read. -errno and why. */
+int program_open(struct program *program, const struct exec_config *config,
 	char ret_why[SETTING_WHY_SIZE]) MUST_CHECK;
+/* env: begins with the words of exec_config.h, and gets more; stays the caller's. -errno. */
+int program_start(
+	struct program *program, const struct exec_config *config, struct words *env) MUST_CHECK;
 struct child program_look(const struct program *program);
 bool program_has_ended(const struct program *program); /* or could not be started */
 /* To its whole process group. */

@@ -123,7 +123,7 @@ static void take_reply(struct spawner *spawner, const struct spawn_reply *reply)
 	struct child *child = find(spawner, reply->id);
 	if (child && reply->what < ARRAY_SIZE(takers) && takers[reply->what]) {
 		takers[reply->what](child, reply);
-		if (child->state != CHILD_RUNNING) /* nobody waits for that */
+		if (child->state != CHILD_RUNNING || child->hears_start)
 			wake(child);
 	}
 	(void)pthread_mutex_unlock(&spawner->lock);

@@ -22,7 +22,8 @@ enum child_state { CHILD_STARTING, CHILD_RUNNING, CHILD_FAILED, CHILD_ENDED };
 /* One child, from spawner_start() to spawner_forget(); lives in the caller's frame. */
 struct child {
 	uint64_t id;
-	int event_fd; /* borrows: an eventfd that is written to when it has failed or ended */
+	int event_fd;     /* borrows: an eventfd that is written to when it has failed or ended */
+	bool hears_start; /* and when it runs */
 	/* Guarded by spawner->lock; read by spawner_look(). */
 	enum child_state state;
 	pid_t pid;               /* from CHILD_RUNNING on */

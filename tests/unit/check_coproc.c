@@ -161,13 +161,13 @@ END_TEST
 
 static const struct {
 	const char *text;
-	const char *why;
+	const char *why; /* its beginning: the rest is the JSON reader's; NULL: all of it */
 } refused[] = {
-	{"", "byte 0: unexpected token near end of file"},
-	{"ok", "byte 2: invalid token near 'ok'"},
-	{"{\"id\":7,\"result\":", "byte 17: unexpected token near end of file"},
-	{"{\"id\":7,\"result\":1} 2", "byte 21: end of file expected near '2'"},
-	{"{\"id\":7,\"result\":1,\"result\":2}", "byte 27: duplicate object key near '\"result\"'"},
+	{"", "byte 0: "},
+	{"ok", "byte 2: "},
+	{"{\"id\":7,\"result\":", "byte 17: "},
+	{"{\"id\":7,\"result\":1} 2", "byte 21: "},
+	{"{\"id\":7,\"result\":1,\"result\":2}", "byte 27: duplicate object key"},
 	{"{\"id\":7,\"result\":1,\"res\\u0075lt\":2}", NULL},
 	{"{\"id\":7,\"result\":9007199254740992}",
 		"integer outside of +-9007199254740991 in member 'result'"},
@@ -211,8 +211,8 @@ static void line_is_refused(struct view text, const char *expected)
 	ck_assert_msg(coproc_parse(text, &line, why) == -EBADMSG, "%.*s", (int)text.len, text.data);
 	ck_assert_uint_eq(line.id, 99);
 	ck_assert(why[0] != '\0' && str_is_utf8(view_of(why)));
-	if (expected)
-		ck_assert_str_eq(why, expected);
+	ck_assert_msg(!expected || strncmp(why, expected, strlen(expected)) == 0, "%.*s: \"%s\"",
+		(int)text.len, text.data, why);
 }
 
 START_TEST(test_coproc_refuses_every_other_line_in_words)
