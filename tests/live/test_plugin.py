@@ -260,6 +260,20 @@ def test_neighbours_of_a_plugin_that_crashes_are_done(start):
     assert (tasks[elsewhere]["state"], tasks[elsewhere]["attempt"]) == ("done", 1) and client.pool("default")["host_restarts"] == 0
 
 
+@pytest.mark.short
+def test_plugin_that_does_not_end_costs_its_host_but_no_neighbour(start):
+    daemon = start("[pool p]\nworkers = 3\n" + plugin(pool="p", kill_after="100ms"), env=QUIET)
+    client = daemon.client()
+    old = client.pool("p")["host_pid"]
+    other = client.post("t", {"sleep_ms": 4000})["id"]
+    stuck = client.post("t", {"spin": 600000}, timeout_ms=200)["id"]
+    pool = daemon.until(lambda pool: pool["host"] == "up" and pool["host_pid"] != old, pool="p")
+    assert client.run("t")["state"] == "done" and proc.is_alive(old)
+    tasks = {task["id"]: task for task in client.call("Wait", {"ids": [other, stuck]}, seconds=20)["tasks"]}
+    assert (tasks[other]["state"], tasks[other]["attempt"], tasks[stuck]["reason"]) == ("done", 1, "timeout")
+    assert proc.wait_gone(old, 5) and client.pool("p")["returned"] == 0, pool
+
+
 def config_of_deaths(death):
     """A pool and a handler for each; what hangs is asked to end after a while."""
     limits = {"timeout": "500ms", "kill_after": "100ms"} if death == "stop" else {}

@@ -105,6 +105,7 @@ static const struct way deaths[] = {
 	{"fpe", die_fpe},
 	{"stack", die_stack},
 	{"oom", die_oom},
+	{"memory", die_oom}, /* the same, as tests of other handlers call it */
 	{"_exit", die__exit},
 	{"exit", die_exit},
 	{"kill", die_kill},
@@ -481,7 +482,7 @@ static void stop(void *state)
 	}
 
 static const struct workpool_param params[] = {
-	PARAM("die", ENUM, .words = "segv abort fpe stack oom _exit exit kill stop",
+	PARAM("die", ENUM, .words = "segv abort fpe stack oom memory _exit exit kill stop",
 		.text = "how it ends the process"),
 	PARAM("do", ENUM,
 		.words = "nothing empty bad_json long long_json twice fail_last fail_bare text "
