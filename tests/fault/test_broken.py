@@ -4,6 +4,7 @@ ends, and the next start has all that was acknowledged.
 Planted faults that turn it red: a commit after the flush that failed, a Wait that is not told, a stop that waits for ends that
 cannot be written."""
 import errno
+import os
 
 import pytest
 
@@ -17,9 +18,10 @@ from victim import Victim
 
 def config(folder):
     """`gate` tells that it runs, and ends when the test says so."""
-    return (f"[daemon]\nstate_dir = {folder}\nhistory_max = 1000000\nstop_timeout = 0\n[store]\ntype = sqlite\n"
+    own = os.path.join(folder, "programs")
+    return (f"[daemon]\nstate_dir = {folder}/state\nhistory_max = 1000000\nstop_timeout = 0\n[store]\ntype = sqlite\n"
             "[pool default]\nworkers = 2\ncapacity = 100000\n"
-            + procs.shell_handler(folder, "gate", f"echo out; echo runs >{folder}/told; read line <{folder}/gate\n"))
+            + procs.shell_handler(own, "gate", f"echo out; echo runs >{own}/told; read line <{own}/gate\n"))
 
 
 class Waiter:
@@ -61,8 +63,10 @@ def waits_for(daemon, active, queued, delayed, told=1):
 
 @pytest.mark.parametrize("stop", ["kill", "SIGTERM", "drain", "finish", "now"])
 def test_whoever_waits_is_told_when_the_store_breaks(tmp_path, tell, stop):
+    own = tmp_path / "programs"
+    own.mkdir()
     oracle, shim, text = Oracle(), faults.Shim(tmp_path), config(tmp_path)
-    told, gate = procs.Fifo(tmp_path, "told"), procs.Fifo(tmp_path, "gate")
+    told, gate = procs.Fifo(own, "told"), procs.Fifo(own, "gate")
     daemon = Victim(text, env=shim.env)
     client = daemon.client()
     active = [post(client, oracle, "gate") for _ in range(2)]

@@ -166,8 +166,8 @@ START_TEST(test_idmap_agrees_with_a_plain_array_for_random_commands)
 		uint64_t other = 1 + next_random(MANY);
 		/* One look for all: a million asserts that hold cost a second, and many under load. */
 		if (!is_right || idmap_find(&map, other) != model[other] || map.len != members)
-			ck_abort_msg("step %d, id %d, other %d, %zu of %zu", step, (int)id, (int)other,
-				map.len, members);
+			ck_abort_msg("step %d, id %d, other %d, %zu of %zu", step, (int)id,
+				(int)other, map.len, members);
 	}
 	for (uint64_t id = 1; id <= MANY; id++)
 		ck_assert_ptr_eq(idmap_remove(&map, id), model[id]);

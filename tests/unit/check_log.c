@@ -297,7 +297,7 @@ START_TEST(test_log_journal_gets_fields)
 	ck_assert_int_gt(n, 0);
 	datagram[n] = '\0';
 	ck_assert_str_eq(datagram, "MESSAGE=a text with two lines\nPRIORITY=4\n"
-			      "SYSLOG_IDENTIFIER=prog\nWORKPOOL_EVENT=host_gone\n");
+				   "SYSLOG_IDENTIFIER=prog\nWORKPOOL_EVENT=host_gone\n");
 	ck_assert_str_eq(logged(), "");
 	close_journal(fd, dir, &address);
 }
