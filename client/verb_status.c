@@ -46,6 +46,7 @@ static const struct print_column status_columns[] = {
 	{"pool", "name", PRINT_TEXT},
 	{"state", "state", PRINT_STATE},
 	{"workers", "workers", PRINT_NUMBER},
+	{"hosts", "hosts_text", PRINT_TEXT},
 	{"active", "active", PRINT_NUMBER},
 	{"queued", "queued", PRINT_NUMBER},
 	{"capacity", "capacity", PRINT_NUMBER},
@@ -72,7 +73,8 @@ static const struct print_column level_columns[] = {
 };
 
 /* Numbers of a pool that count nothing. */
-static const char *const no_counters[] = {"leaving", "host_pid", "host_restarts"};
+static const char *const no_counters[] = {
+	"leaving", "hosts", "hosts_up", "host_pid", "host_restarts", "host_retry_ms"};
 
 static const struct print_column time_columns[] = {
 	{"pool", "pool", PRINT_TEXT},
@@ -129,7 +131,9 @@ static const struct {
 	const char *text; /* a sentence (sentence.h) about the pool */
 } troubles[] = {
 	{is_without_host, "down", "pool \"{name}\" has no host: no task runs"},
-	{has_host_error, "failing", "the host of pool \"{name}\": {host_error}"},
+	{has_host_error, "failing",
+		"the host of pool \"{name}\": {host_error}; next try in {host_retry_ms} ms|"
+		"the host of pool \"{name}\": {host_error}"},
 	{is_paused, "paused", "pool \"{name}\" is paused (wpctl resume)"},
 	{is_waited_for, "full", "pool \"{name}\" is full: posts that wait for room: {room}"},
 	{is_full, "full", "pool \"{name}\" is full: posts are refused"},
@@ -146,7 +150,10 @@ static int set_states(const json_t *pools)
 			if (troubles[t].is_wrong(pool))
 				state = troubles[t].state;
 		}
-		if (json_object_set_new(pool, "state", json_string(state)) < 0)
+		if (json_object_set_new(pool, "state", json_string(state)) < 0 ||
+			json_object_set_new(pool, "hosts_text",
+				json_sprintf("%lld/%lld", (long long)print_int(pool, "hosts_up"),
+					(long long)print_int(pool, "hosts"))) < 0)
 			return fault_no_memory();
 	}
 	return 0;

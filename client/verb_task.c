@@ -62,6 +62,7 @@ static const struct print_column show_columns[] = {
 	{"suspect", "suspect", PRINT_YES},
 	{"asked", "asked", PRINT_TEXT},
 	{"worker", "worker", PRINT_NUMBER},
+	{"host_pid", "host_pid", PRINT_NUMBER},
 	{"owner", "owner", PRINT_NUMBER},
 	{"unique", "unique", PRINT_TEXT},
 	{"posted", "posted_at", PRINT_TIME},

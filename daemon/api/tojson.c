@@ -10,7 +10,7 @@
 #include "api/api.h"
 #include "api/hdef.h"
 #include "base/clock.h"
-#include "net/hostlink.h"
+#include "net/hosts.h"
 
 void tojson_put(json_t *object, const char *key, json_t *value, int *failed)
 {
@@ -89,44 +89,58 @@ static const char *workers_rule(const struct pool *pool, char text[32])
 	return text;
 }
 
-/* Why the pool's host does not come up, or which of its handlers it cannot run. */
-static void put_host_error(
-	json_t *object, const struct daemon *daemon, const struct hostlink *link, int *failed)
+/* Which of its handlers a host of the pool cannot run; NULL: none. */
+static json_t *refusal_of(const struct daemon *daemon, const struct pool *pool)
 {
 	const struct api *api = daemon->api;
 
-	if (link->state != HOSTLINK_UP && link->trouble[0] != '\0') {
-		tojson_put(object, "host_error", json_string(link->trouble), failed);
-		return;
-	}
-	for (size_t i = 0; i < daemon->settings->n_handlers; i++) {
-		if (api->hdefs[i].refused == NULL || daemon->board->handlers[i].pool != link->pool)
-			continue;
-		tojson_put(object, "host_error",
-			json_sprintf("handler \"%s\": %s", daemon->settings->handlers[i].name,
-				api->hdefs[i].refused),
+	for (size_t i = 0; i < daemon->settings->n_handlers; i++)
+		if (api->hdefs[i].refused != NULL && daemon->board->handlers[i].pool == pool)
+			return json_sprintf("handler \"%s\": %s",
+				daemon->settings->handlers[i].name, api->hdefs[i].refused);
+	return NULL;
+}
+
+static void put_hosts(
+	json_t *object, const struct daemon *daemon, const struct pool *pool, int *failed)
+{
+	struct hosts_status status;
+	json_t *refusal;
+
+	hosts_get_status(pool, &status);
+	tojson_put(object, "isolation", json_string(pool_is_isolated(pool) ? "task" : "shared"),
+		failed);
+	tojson_put(object, "host", json_string(status.state), failed);
+	tojson_put_int(object, "hosts", status.n, failed);
+	tojson_put_int(object, "hosts_up", status.n_up, failed);
+	tojson_put_int(object, "host_restarts", status.restarts, failed);
+	if (status.pid > 0)
+		tojson_put_int(object, "host_pid", (uint64_t)status.pid, failed);
+	if (*status.why != '\0') {
+		tojson_put(object, "host_error", json_string(status.why), failed);
+		tojson_put_int(object, "host_retry_ms",
+			status.next_at_us > daemon->now_us
+				? (status.next_at_us - daemon->now_us) / US_PER_MS
+				: 0,
 			failed);
-		return;
+	} else if ((refusal = refusal_of(daemon, pool)) != NULL) {
+		tojson_put(object, "host_error", refusal, failed);
 	}
 }
 
 json_t *tojson_pool(const struct daemon *daemon, const struct pool *pool)
 {
-	const struct hostlink *link = hostlink_of(daemon, pool);
 	char rule[32];
-	json_t *object = json_pack("{s:s, s:I, s:s, s:I, s:I, s:b, s:s, s:I, s:I}", "name",
+	json_t *object = json_pack("{s:s, s:I, s:s, s:I, s:I, s:b, s:I}", "name",
 		pool->settings->name, "workers", (json_int_t)pool->slots.workers, "workers_rule",
 		workers_rule(pool, rule), "leaving", (json_int_t)pool->slots.n_leaving, "capacity",
-		(json_int_t)pool->capacity, "paused", pool->paused, "host",
-		hostlink_state_name(link), "host_restarts", (json_int_t)link->restarts, "room",
+		(json_int_t)pool->capacity, "paused", pool->paused, "room",
 		(json_int_t)pool->n_room);
 	int failed = 0;
 
 	if (object == NULL)
 		return NULL;
-	if (link->pid > 0)
-		tojson_put_int(object, "host_pid", (uint64_t)link->pid, &failed);
-	put_host_error(object, daemon, link, &failed);
+	put_hosts(object, daemon, pool, &failed);
 	put_counts(object, pool->count, &failed);
 	put_stats(object, &pool->stats, daemon->now_us, &failed);
 	return tojson_finish(object, failed);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "net/hostlink.h"
 #include "wire/json.h"
 #include <errno.h>
 
@@ -139,7 +140,11 @@ static void put_active(json_t *object, const struct task *task, int *failed)
 {
 	const struct task_progress *progress = task->progress;
 
+	const struct hostlink *link = task->slot->host;
+
 	tojson_put_int(object, "worker", task->slot->id, failed);
+	if (!task->unsent)
+		tojson_put_int(object, "host_pid", (uint64_t)link->last_pid, failed);
 	if (asked_word(task) != NULL)
 		tojson_put(object, "asked", json_string(asked_word(task)), failed);
 	if (progress != NULL)

@@ -184,6 +184,10 @@ static const struct config_key rows[] = {
 		.max = DAY, .flags = LIVE, .text = "how long a post waits for room at most"},
 	{CONFIG_POOL, "paused", BOOL(pool, paused), .initial = "no",
 		.text = "start without taking tasks off the queue, until wpctl resume"},
+	{CONFIG_POOL, "isolation", ENUM(pool, isolation), .initial = "shared",
+		.min = ISOLATION_SHARED, .words = "shared task", .flags = LIVE,
+		.text = "shared: one host process with a thread for each worker; task: a host "
+			"process for each worker, so that a crash costs one task only"},
 
 	{CONFIG_HANDLER, "type", WORD(handler, type), .initial = "",
 		.words = "builtin exec coprocess mongodb plugin", .types = ALL, .example = "exec",

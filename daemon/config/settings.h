@@ -24,6 +24,7 @@ enum stop_mode { STOP_DRAIN, STOP_FINISH, STOP_NOW };
 enum store_type { STORE_MEMORY, STORE_SQLITE };
 enum store_sync { STORE_SYNC_FULL, STORE_SYNC_NORMAL };
 enum on_full { ON_FULL_REFUSE, ON_FULL_WAIT };
+enum isolation { ISOLATION_SHARED, ISOLATION_TASK };
 enum on_crash { ON_CRASH_RETRY, ON_CRASH_LOST };
 enum unique_policy { UNIQUE_JOIN, UNIQUE_REFUSE };
 
@@ -90,7 +91,8 @@ struct settings_pool {
 	int on_full;          /* enum on_full */
 	uint64_t wait_max_us; /* of a post, for room */
 	bool paused;
-	bool leaving; /* no file has it any more: see reload.h */
+	int isolation; /* enum isolation */
+	bool leaving;  /* no file has it any more: see reload.h */
 };
 
 struct settings_handler {

@@ -87,7 +87,10 @@ static void count_ahead(
 	}
 	walk_lane(own, queue->lanes[task->handler->index], task);
 	*all = *own;
-	all->ahead += !TAILQ_EMPTY(&queue->suspects) && slots_can_run_alone(&pool->slots);
+	if (pool_is_isolated(pool))
+		walk_list(all, &queue->suspects, UINT64_MAX);
+	else
+		all->ahead += !TAILQ_EMPTY(&queue->suspects) && slots_can_run_alone(&pool->slots);
 	for (size_t i = 0; i < queue->n_lanes && all->left > 0; i++) {
 		const struct lane *lane = queue->lanes[i];
 
@@ -160,9 +163,10 @@ static void explain_queued(const struct task *task, uint64_t now_us, struct expl
 	ret->position_is_least = all.left == 0;
 	if (pool->paused) {
 		ret->waits_for = WAITS_FOR_PAUSED;
-	} else if (slots->host == NULL) {
+	} else if (!slots_has_host(slots)) {
 		ret->waits_for = WAITS_FOR_HOST;
-	} else if (task->suspect && (own.ahead > 0 || !slots_can_run_alone(slots))) {
+	} else if (task->suspect && !pool_is_isolated(pool) &&
+		   (own.ahead > 0 || !slots_can_run_alone(slots))) {
 		ret->waits_for = WAITS_FOR_ALONE;
 		ret->estimate_us = time_of(run_times(task), own.ahead, 1);
 	} else if (holder.resource != NULL && (slots->n_free > 0 || holder.hold != HOLD_RATE)) {
@@ -207,7 +211,7 @@ uint64_t explain_room_us(const struct pool *pool, uint64_t now_us)
 	uint64_t too_many = waiting > pool->capacity ? waiting - pool->capacity : 0;
 	double us;
 
-	if (pool->paused || pool->slots.host == NULL)
+	if (pool->paused || !slots_has_host(&pool->slots))
 		return ROOM_DEFAULT_US; /* nothing leaves the queue: who knows how long */
 	us = room_interval_us(pool, now_us) * (double)(1 + too_many + pool->n_room);
 	return us < (double)ROOM_MIN_US   ? ROOM_MIN_US

@@ -222,21 +222,21 @@ static int on_failure(struct board *board, struct task *task, struct view reason
 	return board_end(board, task, EV_FAIL, reason, result, now_us);
 }
 
-/* is_host: with its host, so it runs alone from here on. */
+/* is_host: with its host, so it runs alone from here on; where each runs alone anyway it waits as after a failure. */
 static int on_crash(
 	struct board *board, struct task *task, struct view result, bool is_host, uint64_t now_us)
 {
 	const struct settings_handler *settings = task->handler->settings;
 	const struct view reason = VIEW_LIT("crashed");
 
-	task->suspect = is_host;
+	task->suspect = is_host && !pool_is_isolated(task->pool);
 	task->crashes++;
 	if (settings->on_crash == ON_CRASH_LOST)
 		return board_end(board, task, EV_LOSE, reason, result, now_us);
 	if (!may_return(task) || task->crashes >= settings->crash_max)
 		return board_end(board, task, EV_FAIL, reason, result, now_us);
 	task->pool->stats.counters.retried++;
-	board_return(board, task, is_host ? 0 : backoff_us(task, task->crashes), now_us);
+	board_return(board, task, task->suspect ? 0 : backoff_us(task, task->crashes), now_us);
 	return finish_set_end(task, reason, result);
 }
 

@@ -115,14 +115,14 @@ static void take_units_back(struct resource *resource, const struct task *task, 
 	resource_take_back(resource, task->id, units);
 }
 
-static int pool_start(struct pool *pool, struct task *task, void *host, uint64_t now_us)
+static int pool_start(struct pool *pool, struct task *task, bool is_alone, uint64_t now_us)
 {
 	int r = task->timeout_us > 0 ? deadlines_reserve(&pool->board->deadlines) : 0;
 
 	if (r < 0)
 		return r;
 	queue_remove(&pool->queue, task);
-	task->slot = slot_take(&pool->slots, task, host);
+	task->slot = slot_take(&pool->slots, task, is_alone);
 	task->started_us = now_us;
 	task->weight = (uint32_t)task->handler->settings->weight;
 	task->attempt++;
@@ -134,19 +134,21 @@ static int pool_start(struct pool *pool, struct task *task, void *host, uint64_t
 	return r;
 }
 
-/* The first suspect, if it may start: it needs a free worker's place and the host beside the pool's own. */
+/* The first suspect, if it may start: it needs a free worker's place and the host beside the pool's own; where each worker
+ * has a host to itself any will do. */
 static int pool_start_suspect(struct pool *pool, uint64_t now_us)
 {
 	struct task *task = TAILQ_FIRST(&pool->queue.suspects);
+	bool is_isolated = pool_is_isolated(pool);
 	struct resource *holder;
 	uint64_t until_us;
 	int r;
 
-	if (task == NULL || !slots_can_run_alone(&pool->slots))
+	if (task == NULL || !(is_isolated || slots_can_run_alone(&pool->slots)))
 		return -EAGAIN;
 	holder = find_holder(task->handler, now_us, &until_us);
 	if (holder == NULL)
-		return pool_start(pool, task, pool->slots.alone, now_us);
+		return pool_start(pool, task, !is_isolated, now_us);
 	r = resource_wake_at(holder, until_us);
 	return r < 0 ? r : -EAGAIN;
 }
@@ -166,7 +168,7 @@ int pool_start_next(struct pool *pool, uint64_t now_us)
 	while ((task = queue_first(&pool->queue)) != NULL) {
 		holder = find_holder(task->handler, now_us, &until_us);
 		if (holder == NULL)
-			return pool_start(pool, task, pool->slots.host, now_us);
+			return pool_start(pool, task, false, now_us);
 		r = resource_wake_at(holder, until_us);
 		if (r < 0)
 			return r;
@@ -224,7 +226,13 @@ uint64_t pool_unfinished(const struct pool *pool)
 	return pool_waiting(pool) + pool->count[TASK_ACTIVE];
 }
 
+bool pool_is_isolated(const struct pool *pool)
+{
+	return pool->settings->isolation == ISOLATION_TASK;
+}
+
 bool pool_wants_alone(const struct pool *pool)
 {
-	return !TAILQ_EMPTY(&pool->queue.suspects) || pool->slots.alone_busy > 0;
+	return (!TAILQ_EMPTY(&pool->queue.suspects) && !pool_is_isolated(pool)) ||
+	       pool->slots.alone_busy > 0;
 }

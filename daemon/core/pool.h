@@ -27,6 +27,7 @@ struct pool {
 	bool is_rule; /* workers are what the configuration's rule gave */
 	bool leaving; /* takes no posts; freed when it is empty */
 	struct slots slots;
+	void *hosts; /* net's: the hosts of this pool (net/hosts.h); opaque here */
 	struct queue queue;
 	struct task_list room; /* owns: posts that wait until there is room, first come first */
 	uint64_t n_room;
@@ -66,7 +67,9 @@ int pool_resize(struct pool *pool, uint32_t workers) MUST_CHECK;
 uint32_t pool_ready(const struct pool *pool);
 /* Queued, delayed or active tasks. */
 uint64_t pool_unfinished(const struct pool *pool);
-/* Suspects wait or one runs: a host for one of them at a time is wanted, beside the pool's own. */
+/* Each worker has a host to itself (isolation = task): whoever crashes there was alone. */
+bool pool_is_isolated(const struct pool *pool);
+/* Suspects wait that cannot run in any worker, or one runs: a host for one of them at a time is wanted, beside the pool's own. */
 bool pool_wants_alone(const struct pool *pool);
 
 #endif

@@ -76,6 +76,8 @@ static void pool_reload(struct pool *pool, const struct settings_pool *settings,
 		board_refuse(pool->board, task, -ESHUTDOWN);
 	if (before->capacity != settings->capacity)
 		pool->capacity = settings->capacity;
+	if (before->isolation != settings->isolation)
+		slots_down_all(&pool->slots); /* until the hosts of the other kind are up */
 	if (!rule_is_equal(before->workers, settings->workers))
 		pool->is_rule = pool_resize(pool, workers_of(settings, cores)) == 0;
 }

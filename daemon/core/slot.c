@@ -22,10 +22,10 @@ void slots_done(struct slots *slots)
 
 static void slot_come_up(struct slots *slots, struct slot *slot)
 {
-	if (slot->state != SLOT_GONE || slots->host == NULL || slot->id >= slots->workers)
+	if (slot->state != SLOT_GONE || slot->runner == NULL || slot->id >= slots->workers)
 		return;
 	slot->state = SLOT_FREE;
-	slot->host = slots->host;
+	slot->host = slot->runner;
 	slots->n_free++;
 	TAILQ_INSERT_TAIL(&slots->free, slot, link);
 }
@@ -54,6 +54,7 @@ int slots_reserve(struct slots *slots, uint32_t len)
 		if (slot == NULL)
 			return -ENOMEM; /* those that were made stay, gone: harmless */
 		slot->id = slots->len;
+		slot->runner = slots->host;
 		slots->all[slots->len++] = slot;
 	}
 	return 0;
@@ -80,16 +81,32 @@ int slots_resize(struct slots *slots, uint32_t workers)
 	return 0;
 }
 
+void slot_up(struct slots *slots, uint32_t id, void *host)
+{
+	assert(id < slots->len && slots->host == NULL);
+	slots->all[id]->runner = host;
+	slot_come_up(slots, slots->all[id]);
+}
+
 void slots_up(struct slots *slots, void *host)
 {
 	slots->host = host;
-	for (uint32_t i = 0; i < slots->len; i++)
+	for (uint32_t i = 0; i < slots->len; i++) {
+		slots->all[i]->runner = host;
 		slot_come_up(slots, slots->all[i]);
+	}
 }
 
 void slots_alone_up(struct slots *slots, void *host)
 {
 	slots->alone = host;
+}
+
+static void slot_down(struct slots *slots, struct slot *slot)
+{
+	slot->runner = NULL;
+	if (slot->state == SLOT_FREE)
+		slot_go_free(slots, slot);
 }
 
 void slots_down(struct slots *slots, void *host)
@@ -99,8 +116,23 @@ void slots_down(struct slots *slots, void *host)
 	if (slots->alone == host)
 		slots->alone = NULL;
 	for (uint32_t i = 0; i < slots->len; i++)
-		if (slots->all[i]->state == SLOT_FREE && slots->all[i]->host == host)
-			slot_go_free(slots, slots->all[i]);
+		if (slots->all[i]->runner == host)
+			slot_down(slots, slots->all[i]);
+}
+
+void slots_down_all(struct slots *slots)
+{
+	slots->host = NULL;
+	for (uint32_t i = 0; i < slots->len; i++)
+		slot_down(slots, slots->all[i]);
+}
+
+bool slots_has_host(const struct slots *slots)
+{
+	for (uint32_t i = 0; i < slots->workers; i++)
+		if (slots->all[i]->runner != NULL)
+			return true;
+	return false;
 }
 
 struct slot *slots_busy_of(const struct slots *slots, const void *host)
@@ -125,7 +157,7 @@ bool slots_can_run_alone(const struct slots *slots)
 	return slots->alone != NULL && slots->alone_busy == 0;
 }
 
-struct slot *slot_take(struct slots *slots, struct task *task, void *host)
+struct slot *slot_take(struct slots *slots, struct task *task, bool is_alone)
 {
 	struct slot *slot = TAILQ_FIRST(&slots->free);
 
@@ -136,15 +168,15 @@ struct slot *slot_take(struct slots *slots, struct task *task, void *host)
 	slots->n_busy++;
 	slot->state = SLOT_BUSY;
 	slot->task = task;
-	slot->host = host;
-	slot->is_alone = host == slots->alone;
-	slots->alone_busy += slot->is_alone;
+	slot->host = is_alone ? slots->alone : slot->runner;
+	slot->is_alone = is_alone;
+	slots->alone_busy += is_alone;
 	return slot;
 }
 
 void slot_release(struct slots *slots, struct slot *slot)
 {
-	bool stays = slot->id < slots->workers && slot->host == slots->host;
+	bool stays = slot->id < slots->workers && slot->host == slot->runner;
 
 	assert(slot->state == SLOT_BUSY);
 	slots->n_busy--;
@@ -156,7 +188,7 @@ void slot_release(struct slots *slots, struct slot *slot)
 	slot->state = SLOT_GONE;
 	if (!stays)
 		slot->host = NULL;
-	slot_come_up(slots, slot); /* with the present host, if it has one */
+	slot_come_up(slots, slot); /* with its present runner, if it has one */
 	if (slot->state == SLOT_FREE && stays) {
 		/* Last in, first out: the thread that was busy a moment ago is the warm one. */
 		TAILQ_REMOVE(&slots->free, slot, link);

@@ -11,6 +11,14 @@
 
 #define FEATURES_BYTES 1024
 
+static int put_hello(struct link *link)
+{
+	struct hostmsg hello = {
+		.type = HOSTMSG_HELLO, .hello = {HOSTMSG_VERSION, (uint32_t)getpid()}};
+
+	return link_put(link, &hello);
+}
+
 static int take_setup(struct host *host, struct hostmsg *msg)
 {
 	int r = link_wait(&host->link, msg);
@@ -19,9 +27,14 @@ static int take_setup(struct host *host, struct hostmsg *msg)
 		return r;
 	if (msg->type != HOSTMSG_SETUP)
 		return -EPROTO;
+	r = put_hello(&host->link);
+	if (r < 0)
+		return r;
 	if (msg->setup.version != HOSTMSG_VERSION) {
 		log_error("host_version", "the daemon speaks version %u, this host %u",
 			msg->setup.version, HOSTMSG_VERSION);
+		link_begin_send(&host->link); /* so that it can tell */
+		IGNORE(link_send(&host->link, true));
 		return -EPROTONOSUPPORT;
 	}
 	if (msg->setup.workers == 0 || msg->setup.workers >= WORK_THREADS_MAX)
@@ -135,9 +148,6 @@ int setup_take(struct host *host)
 	int r = take_setup(host, &msg);
 	if (r < 0)
 		return r;
-	struct hostmsg hello = {
-		.type = HOSTMSG_HELLO, .hello = {HOSTMSG_VERSION, (uint32_t)getpid()}};
-	r = link_put(&host->link, &hello);
 	while (r == 0 && (r = link_wait(&host->link, &msg)) == 0 && takers[msg.type])
 		r = takers[msg.type](host, &msg);
 	if (r < 0)

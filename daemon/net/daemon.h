@@ -68,7 +68,8 @@ struct daemon {
 	struct conn_list ready; /* have whole messages in hand: the next turn does not sleep */
 	struct conn_list gone;  /* freed by sweep() */
 	uint64_t n_conns, n_refused_conns;
-	struct hostlink_list links; /* owns: of all pools, in all parts */
+	struct hostlink_list links;   /* owns: of all pools, in all parts */
+	struct hostlink_list touched; /* looked at by the next hostlink_flush() */
 	struct deadline
 		retry; /* set after a commit that failed, and while the store takes no posts */
 	struct deadline tend;                 /* set while the store wants to be tended */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,39 +20,38 @@
 #include "net/linkmsg.h"
 #include "net/spawn.h"
 
-#define LASTED_US US_PER_SEC /* a host that was up so long did not fail at its start */
-/* Before the second start in a row that failed; doubles up to PAUSE_MAX_US. */
-#define PAUSE_MIN_US   (100 * US_PER_MS)
-#define PAUSE_MAX_US   (5 * US_PER_SEC)
 #define LAST_READS     256 /* of a host that has ended: 16 MB, a child of it may write on */
 #define START_LIMIT_US (10 * US_PER_SEC) /* from its start until READY */
 #define QUIT_LIMIT_US  (5 * US_PER_SEC)  /* from QUIT of one that has nothing to do until its end */
-
-static const char *const state_names[] = {"down", "starting", "up"};
-static const char *const part_names[] = {"its host", "its host for suspects", "its condemned host"};
 
 static bool hostlink_read(struct hostlink *link);
 static void hostlink_on_read(evutil_socket_t fd, short what, void *arg);
 static void hostlink_on_write(evutil_socket_t fd, short what, void *arg);
 
-const char *hostlink_state_name(const struct hostlink *link)
+void hostlink_set_part(struct hostlink *link, enum hostlink_part part)
 {
-	return state_names[link->state];
+	static const char *const names[] = {[HOSTLINK_SHARED] = "its host",
+		[HOSTLINK_ALONE] = "its host for suspects",
+		[HOSTLINK_CONDEMNED] = "its condemned host",
+		[HOSTLINK_LEAVING] = "its host that leaves"};
+
+	link->part = part;
+	if (part == HOSTLINK_OWN)
+		(void)snprintf(
+			link->name, sizeof link->name, "the host of worker %u", link->worker);
+	else
+		(void)snprintf(link->name, sizeof link->name, "%s", names[part]);
 }
 
-const char *hostlink_part_name(const struct hostlink *link)
+void hostlink_blame(struct hostlink *link, const char *format, ...)
 {
-	return part_names[link->part];
-}
+	va_list args;
 
-struct hostlink *hostlink_of(const struct daemon *daemon, const struct pool *pool)
-{
-	struct hostlink *link;
-
-	TAILQ_FOREACH (link, &daemon->links, link)
-		if (link->pool == pool && link->part == HOSTLINK_SHARED)
-			return link;
-	return NULL;
+	free(link->blame);
+	va_start(args, format);
+	if (vasprintf(&link->blame, format, args) < 0)
+		link->blame = NULL; /* the errno must do */
+	va_end(args);
 }
 
 static void hostlink_drop(struct hostlink *link)
@@ -76,33 +76,27 @@ void hostlink_arm(struct hostlink *link, uint64_t after_us)
 	if (!deadline_is_set(&link->timer) && deadline_set(&daemon->board->deadlines, &link->timer,
 						      daemon->now_us + after_us) < 0)
 		log_error("no_memory", "pool \"%s\": no memory to look after %s in time",
-			link->pool->settings->name, hostlink_part_name(link));
+			link->pool->settings->name, link->name);
 }
 
-static bool hostlink_comes_back(const struct hostlink *link)
-{
-	if (link->daemon->done || link->quits || link->part == HOSTLINK_CONDEMNED)
-		return false;
-	return link->part == HOSTLINK_SHARED || hosts_wants_alone(link->pool);
-}
-
-/* When the process and its descriptor are both gone: restarts at once after a host that lasted or failed once, else after
- * a pause that doubles. */
+/* When the process and its descriptor are both gone: at once after a host that lasted or failed once, else after a pause
+ * that doubles. */
 static void hostlink_plan_restart(struct hostlink *link)
 {
-	uint64_t pause_us = 0;
-
-	if (link->pid > 0 || link->fd >= 0 || !hostlink_comes_back(link))
+	if (link->pid > 0 || link->fd >= 0)
 		return;
-	if (link->failures > 1) {
-		unsigned doubled = link->failures < 8 ? link->failures - 2 : 6;
+	link->start_at_us = link->daemon->now_us + hosts_pause_us(link->failures);
+	link->daemon->awake = true; /* hosts_check() has the next word */
+}
 
-		pause_us = PAUSE_MIN_US << doubled;
-		if (pause_us > PAUSE_MAX_US)
-			pause_us = PAUSE_MAX_US;
-	}
-	link->restarts++;
-	hostlink_arm(link, pause_us);
+/* Of a worker's own one a start that failed by itself is the pool's trouble, whose pauses are for all; what is its own is
+ * that its tasks crash. */
+static void hostlink_count_failure(struct hostlink *link, bool lasted, uint32_t n_tasks)
+{
+	if (lasted)
+		link->failures = 0;
+	else if (link->part != HOSTLINK_OWN || n_tasks > 0)
+		link->failures++;
 }
 
 /* What a host has started by itself, which a plugin may do, is in its process group. Its spawner is not: that has to end
@@ -145,7 +139,7 @@ static void hostlink_on_gone(struct hostlink *link, const char *why, bool by_us)
 {
 	struct daemon *daemon = link->daemon;
 	bool was_up = link->state == HOSTLINK_UP;
-	bool lasted = was_up && (by_us || daemon->now_us - link->up_us >= LASTED_US);
+	bool lasted = was_up && (by_us || daemon->now_us - link->up_us >= HOSTS_LASTED_US);
 	uint32_t n;
 
 	hostlink_drop(link);
@@ -161,12 +155,15 @@ static void hostlink_on_gone(struct hostlink *link, const char *why, bool by_us)
 						    .number = (uint64_t)link->last_pid});
 	if (link->quits)
 		return;
-	link->failures = lasted ? 0 : link->failures + 1;
+	hostlink_count_failure(link, lasted, n);
 	set_trouble(link, why);
 	log_warning("host_gone", "pool \"%s\": %s (pid %d) is gone (%s) with %u tasks in it",
-		link->pool->settings->name, hostlink_part_name(link), (int)link->last_pid,
-		link->trouble, n);
+		link->pool->settings->name, link->name, (int)link->last_pid, link->trouble, n);
 	if (lasted)
+		hosts_on_lasted(link);
+	else if (n == 0)
+		hosts_on_failed(link, link->trouble);
+	if (lasted || n > 0)
 		link->trouble[0] = '\0';
 	link->starting = 0;
 	hostlink_plan_restart(link);
@@ -191,6 +188,7 @@ void hostlink_quit(struct hostlink *link)
 	link->quits = true;
 	slots_down(&link->pool->slots, link);
 	linkmsg_send_quit(link);
+	deadline_clear(&link->daemon->board->deadlines, &link->timer);
 	hostlink_arm(link, QUIT_LIMIT_US);
 }
 
@@ -202,22 +200,28 @@ static void hostlink_on_timer(struct deadline *timer, uint64_t now_us)
 	if (link->state == HOSTLINK_STARTING)
 		hostlink_on_gone(link, "it did not get ready in 10 s", false);
 	else if (link->state == HOSTLINK_DOWN)
-		hostlink_start(link);
+		; /* it is time that hosts_check() looks at it */
 	else if (link->part == HOSTLINK_CONDEMNED)
 		hostlink_kill(link, "its time is over");
-	else if (link->quits || link->part == HOSTLINK_SHARED) /* its pool came back meanwhile */
+	else if (link->quits)
 		hostlink_kill(link, "it did not leave");
+	else if (link->part != HOSTLINK_ALONE)
+		hosts_on_lasted(link);
 	else if (!hosts_wants_alone(link->pool))
 		hostlink_quit(link);
 }
 
 bool hostlink_is_over(const struct hostlink *link)
 {
-	return link->part != HOSTLINK_SHARED && link->state == HOSTLINK_DOWN && link->pid == 0 &&
-	       link->fd < 0 && !deadline_is_set(&link->timer);
+	bool is_here = link->state != HOSTLINK_DOWN || link->pid > 0 || link->fd >= 0;
+	bool comes_back =
+		link->part == HOSTLINK_SHARED || link->part == HOSTLINK_OWN ||
+		(link->part == HOSTLINK_ALONE && !link->quits && hosts_wants_alone(link->pool));
+
+	return !is_here && !comes_back;
 }
 
-int hostlink_new(struct daemon *daemon, struct pool *pool, enum hostlink_part part,
+int hostlink_new(struct daemon *daemon, struct pool *pool, enum hostlink_part part, uint32_t worker,
 	struct hostlink **ret_link)
 {
 	struct hostlink *link = calloc(1, sizeof *link);
@@ -226,7 +230,8 @@ int hostlink_new(struct daemon *daemon, struct pool *pool, enum hostlink_part pa
 		return -ENOMEM;
 	link->daemon = daemon;
 	link->pool = pool;
-	link->part = part;
+	link->worker = worker;
+	hostlink_set_part(link, part);
 	link->fd = -1;
 	buf_init(&link->in, HOSTMSG_LIMIT + 8);
 	buf_init(&link->out, SIZE_MAX / 4);
@@ -236,25 +241,37 @@ int hostlink_new(struct daemon *daemon, struct pool *pool, enum hostlink_part pa
 	return 0;
 }
 
+void hostlink_touch(struct hostlink *link)
+{
+	if (link->touched)
+		return;
+	link->touched = true;
+	TAILQ_INSERT_TAIL(&link->daemon->touched, link, in_touched);
+}
+
 void hostlink_free(struct hostlink *link)
 {
 	if (link == NULL)
 		return;
+	if (link->touched)
+		TAILQ_REMOVE(&link->daemon->touched, link, in_touched);
 	TAILQ_REMOVE(&link->daemon->links, link, link);
 	deadline_clear(&link->daemon->board->deadlines, &link->timer);
 	hostlink_drop(link);
 	buf_done(&link->in);
 	buf_done(&link->out);
+	free(link->blame);
 	free(link);
 }
 
 void hostlink_start(struct hostlink *link)
 {
 	struct daemon *daemon = link->daemon;
-	char path[4096];
+	char path[4096], quoted[LOG_QUOTE_MAX + 1];
 	int r = spawn_host(spawn_host_path(path, sizeof path), link->pool->settings->name,
 		&link->pid, &link->fd);
 
+	link->started_us = daemon->now_us;
 	if (r == 0) {
 		link->state = HOSTLINK_STARTING;
 		link->last_pid = link->pid;
@@ -271,11 +288,14 @@ void hostlink_start(struct hostlink *link)
 			hostlink_on_gone(link, strerror(-r), false);
 		return;
 	}
-	link->failures++;
+	hostlink_count_failure(link, false, 0);
+	(void)snprintf(link->trouble, sizeof link->trouble, "%s: %s",
+		log_quote(path, strlen(path), quoted), strerror(-r));
 	/* Without one for suspects the pool goes on: said once, not with every try. */
-	if (link->part == HOSTLINK_SHARED || link->failures == 1)
-		log_error("host_start", "pool \"%s\": %s cannot be started: %s: %s",
-			link->pool->settings->name, hostlink_part_name(link), path, strerror(-r));
+	if (link->part != HOSTLINK_ALONE || link->failures == 1)
+		log_error("host_start", "pool \"%s\": %s cannot be started: %s",
+			link->pool->settings->name, link->name, link->trouble);
+	hosts_on_failed(link, link->trouble);
 	hostlink_plan_restart(link);
 }
 
@@ -285,13 +305,14 @@ static void hostlink_on_write(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	link->touched = true;
+	hostlink_touch(link);
 }
 
 /* All messages that are whole. false: the host was given up. */
 static bool hostlink_take_all(struct hostlink *link)
 {
 	struct hostmsg msg = {0};
+	const char *why;
 	int r;
 
 	while ((r = hostmsg_unpack(&link->in, &msg)) == 0) {
@@ -303,10 +324,15 @@ static bool hostlink_take_all(struct hostlink *link)
 		buf_release(&link->in);
 		return true;
 	}
-	log_error("host_broken", "pool \"%s\": %s sent what makes no sense (%s, %s): it is ended",
-		link->pool->settings->name, hostlink_part_name(link), hostmsg_name(msg.type),
-		strerror(-r));
-	hostlink_on_gone(link, "it was given up", false);
+	if (link->blame == NULL)
+		hostlink_blame(link, "it sent what makes no sense (%s, %s)", hostmsg_name(msg.type),
+			strerror(-r));
+	why = link->blame != NULL ? link->blame : "it was given up";
+	log_error("host_broken", "pool \"%s\": %s is ended: %s", link->pool->settings->name,
+		link->name, why);
+	hostlink_on_gone(link, why, false);
+	free(link->blame);
+	link->blame = NULL;
 	return false;
 }
 
@@ -319,8 +345,8 @@ static bool hostlink_read(struct hostlink *link)
 		return false;
 	if (n <= 0) {
 		/* ECONNRESET: it had not read all that it was told. */
-		hostlink_on_gone(link,
-			n == 0 || n == -ECONNRESET ? "it died" : strerror((int)-n), false);
+		hostlink_on_gone(
+			link, n == 0 || n == -ECONNRESET ? "it died" : strerror((int)-n), false);
 		return false;
 	}
 	return hostlink_take_all(link);
@@ -344,12 +370,12 @@ static void tell_exit(struct hostlink *link, pid_t pid, int status)
 	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) {
 		(void)snprintf(how, sizeof how, "SIG%s", sigabbrev_np(WTERMSIG(status)));
 		log_warning("host_signal", "pool \"%s\": %s (pid %d) was ended by %s",
-			link->pool->settings->name, hostlink_part_name(link), (int)pid, how);
+			link->pool->settings->name, link->name, (int)pid, how);
 		add_trouble(link, how);
 	} else if (WIFEXITED(status) && WEXITSTATUS(status) != 0) {
 		(void)snprintf(how, sizeof how, "status %d", WEXITSTATUS(status));
 		log_warning("host_exit", "pool \"%s\": %s (pid %d) ended with %s",
-			link->pool->settings->name, hostlink_part_name(link), (int)pid, how);
+			link->pool->settings->name, link->name, (int)pid, how);
 		add_trouble(link, how);
 	}
 }
@@ -369,6 +395,8 @@ bool hostlink_on_exit(struct daemon *daemon, pid_t pid, int status)
 		if (link->fd >= 0)
 			hostlink_on_gone(link, "it ended", false);
 		tell_exit(link, pid, status);
+		if (link->trouble[0] != '\0')
+			hosts_explain(link, link->trouble);
 		if (was_down) /* else hostlink_on_gone() has planned it */
 			hostlink_plan_restart(link);
 		return true;
@@ -381,7 +409,6 @@ static void hostlink_flush_one(struct hostlink *link)
 	struct view view = buf_view(&link->out);
 	ssize_t n;
 
-	link->touched = false;
 	if (link->fd < 0)
 		return;
 	if (view.len > 0) {
@@ -406,10 +433,10 @@ void hostlink_flush(struct daemon *daemon)
 	struct hostlink *link;
 
 	linkmsg_send_tasks(daemon);
-	TAILQ_FOREACH (link, &daemon->links, link) {
-		linkmsg_send_size(link);
-		if (link->touched)
-			hostlink_flush_one(link);
+	while ((link = TAILQ_FIRST(&daemon->touched)) != NULL) {
+		TAILQ_REMOVE(&daemon->touched, link, in_touched);
+		link->touched = false;
+		hostlink_flush_one(link);
 	}
 }
 

@@ -12,12 +12,13 @@
 #include "config/config.h"
 #include "net/daemon.h"
 #include "net/hostlink.h"
+#include "net/hosts.h"
 #include "net/private.h"
 
 /* Out of memory here means that the host is not told something it must know: it is ended, and its successor is told all. */
 static void linkmsg_send(struct hostlink *link, const struct hostmsg *msg)
 {
-	link->touched = true;
+	hostlink_touch(link);
 	if (hostmsg_pack(&link->out, msg) == 0)
 		return;
 	log_error("no_memory", "pool \"%s\": no memory for a message to its host: it is replaced",
@@ -43,7 +44,7 @@ int linkmsg_setup(struct hostlink *link)
 	uint32_t n = 0;
 	int r = 0;
 
-	link->told_workers = link->part == HOSTLINK_ALONE ? 1 : link->pool->slots.workers;
+	link->told_workers = link->part == HOSTLINK_SHARED ? link->pool->slots.workers : 1;
 	linkmsg_send(link, &(struct hostmsg){.type = HOSTMSG_SETUP,
 				   .setup = {HOSTMSG_VERSION, link->told_workers,
 					   view_of(link->pool->settings->name),
@@ -85,15 +86,15 @@ static int take_ready(struct hostlink *link, const struct hostmsg *msg)
 	link->starting = 0;
 	link->up_us = daemon->now_us;
 	link->was_up = true;
-	if (!link->quits)
-		(link->part == HOSTLINK_ALONE ? slots_alone_up : slots_up)(
-			&link->pool->slots, link);
+	if (link->part == HOSTLINK_ALONE && !link->quits)
+		slots_alone_up(&link->pool->slots, link);
+	hosts_on_ready(link); /* hosts_check() gives it its workers */
 	board_notice(daemon->board, &(struct notice){.kind = NOTICE_HOST_STARTED,
 					    .pool = link->pool,
 					    .number = (uint64_t)link->last_pid});
-	log_info("host_up", "pool \"%s\": %s (pid %d) is up with %u workers",
-		link->pool->settings->name, hostlink_part_name(link), (int)link->last_pid,
-		link->told_workers);
+	log_info("host_up", "pool \"%s\": %s (pid %d) is up with %u worker%s",
+		link->pool->settings->name, link->name, (int)link->last_pid, link->told_workers,
+		link->told_workers == 1 ? "" : "s");
 	return 0;
 }
 
@@ -160,8 +161,12 @@ static int take_news(struct hostlink *link, const struct hostmsg *msg)
 {
 	if (link->state != HOSTLINK_STARTING)
 		return -EPROTO;
-	if (msg->type == HOSTMSG_HELLO && msg->hello.version != HOSTMSG_VERSION)
+	if (msg->type == HOSTMSG_HELLO && msg->hello.version != HOSTMSG_VERSION) {
+		hostlink_blame(link,
+			"workpool-host speaks version %u, this daemon %u: they are of two builds",
+			msg->hello.version, HOSTMSG_VERSION);
 		return -EPROTONOSUPPORT;
+	}
 	return link->daemon->hooks.on_hello(link, msg);
 }
 
@@ -230,8 +235,7 @@ void linkmsg_send_size(struct hostlink *link)
 {
 	uint32_t workers = link->pool->slots.workers;
 
-	if (link->part != HOSTLINK_SHARED || link->fd < 0 || link->quits ||
-		link->told_workers == workers)
+	if (link->fd < 0 || link->quits || link->told_workers == workers)
 		return;
 	link->told_workers = workers;
 	linkmsg_send(link, &(struct hostmsg){.type = HOSTMSG_RESIZE, .resize = {workers}});
@@ -242,11 +246,8 @@ void linkmsg_send_tasks(struct daemon *daemon)
 	struct board *board = daemon->board;
 	struct task *task;
 
-	while ((task = board_take_start(board)) != NULL) {
-		linkmsg_send_size(
-			task->slot->host); /* a new worker must be there before its first task */
+	while ((task = board_take_start(board)) != NULL)
 		send_run(task->slot->host, task);
-	}
 	while ((task = board_take_ask(board)) != NULL)
 		send_cancel(task->slot->host, task);
 }

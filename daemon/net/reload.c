@@ -11,14 +11,12 @@
 #include "base/log.h"
 #include "net/conn.h"
 #include "net/daemon.h"
-#include "net/hosts.h"
 #include "net/notify.h"
 #include "net/peer.h"
 
 static void reload_swap(struct daemon *daemon, struct settings *settings, struct access *access)
 {
 	struct settings *old = (struct settings *)daemon->settings;
-	struct pool *pool;
 	struct conn *conn;
 
 	daemon->settings = settings;
@@ -27,9 +25,6 @@ static void reload_swap(struct daemon *daemon, struct settings *settings, struct
 	TAILQ_FOREACH (conn, &daemon->conns, in_all)
 		peer_update(&conn->peer, access);
 	log_set_level((enum log_level)settings->daemon.log_level);
-	TAILQ_FOREACH (pool, &daemon->board->pools, link)
-		if (!pool->leaving)
-			hosts_come_back(daemon, pool);
 	settings_free(old);
 }
 

@@ -14,6 +14,7 @@
 #include "net/conn.h"
 #include "net/daemon.h"
 #include "net/hostlink.h"
+#include "net/hosts.h"
 #include "net/listen.h"
 #include "net/notify.h"
 #include "net/ready.h"
@@ -124,6 +125,9 @@ void root_close(struct daemon *daemon)
 	}
 	while ((link = TAILQ_FIRST(&daemon->links)) != NULL)
 		hostlink_free(link);
+	for (struct pool *pool = daemon->board != NULL ? TAILQ_FIRST(&daemon->board->pools) : NULL;
+		pool != NULL; pool = TAILQ_NEXT(pool, link))
+		hosts_free(pool);
 	api_close(daemon);
 	log_flush();
 	notify_free(daemon->notify);
@@ -148,6 +152,7 @@ int root_open(struct daemon *daemon, const struct settings *settings, struct sto
 	TAILQ_INIT(&daemon->ready);
 	TAILQ_INIT(&daemon->gone);
 	TAILQ_INIT(&daemon->links);
+	TAILQ_INIT(&daemon->touched);
 	deadline_init(&daemon->retry, on_retry);
 	deadline_init(&daemon->tend, on_tend);
 	daemon->timer_at_us = UINT64_MAX;

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -98,30 +99,68 @@ static bool read_of(const char *pid, const char *name, char *ret_text, int size)
 	return has;
 }
 
-uint64_t cpu_kernel_ns(void)
+/* The parent of a process; -1: it is gone. */
+static int parent_of(const char *pid)
+{
+	char text[512];
+	const char *name_end;
+	int parent;
+
+	if (!read_of(pid, "stat", text, sizeof text))
+		return -1;
+	name_end = strrchr(text, ')'); /* a name may hold anything */
+	return name_end != NULL && sscanf(name_end, ") %*c %d", &parent) == 1 ? parent : -1;
+}
+
+static void each_child(pid_t pid, void (*take)(const char *child, void *arg), void *arg)
 {
 	DIR *proc = opendir("/proc");
 	const struct dirent *entry;
-	uint64_t sum_ns = 0;
 
 	if (proc == NULL)
 		err(1, "/proc");
-	while ((entry = readdir(proc)) != NULL) {
-		char text[512];
-		const char *name_end;
-		int parent;
-		unsigned long long ns;
-
-		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
-			!read_of(entry->d_name, "stat", text, sizeof text))
-			continue;
-		name_end = strrchr(text, ')'); /* a name may hold anything */
-		if (name_end != NULL && sscanf(name_end, ") %*c %d", &parent) == 1 &&
-			parent == KTHREADD &&
-			read_of(entry->d_name, "schedstat", text, sizeof text) &&
-			sscanf(text, "%llu", &ns) == 1)
-			sum_ns += ns;
-	}
+	while ((entry = readdir(proc)) != NULL)
+		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+			parent_of(entry->d_name) == pid)
+			take(entry->d_name, arg);
 	(void)closedir(proc);
+}
+
+static void add_time(const char *thread, void *sum_ns)
+{
+	char text[512];
+	unsigned long long ns;
+
+	if (read_of(thread, "schedstat", text, sizeof text) && sscanf(text, "%llu", &ns) == 1)
+		*(uint64_t *)sum_ns += ns;
+}
+
+uint64_t cpu_kernel_ns(void)
+{
+	uint64_t sum_ns = 0;
+
+	each_child(KTHREADD, add_time, &sum_ns);
 	return sum_ns;
+}
+
+struct clocks {
+	clockid_t *all;
+	size_t n, max;
+};
+
+static void add_clock(const char *pid, void *arg)
+{
+	struct clocks *clocks = arg;
+
+	if (clocks->n == clocks->max)
+		errx(1, "more than %zu processes", clocks->max);
+	clocks->all[clocks->n++] = cpu_clock_of((pid_t)strtol(pid, NULL, 10));
+}
+
+size_t cpu_clocks_of_children(pid_t pid, clockid_t *ret_clocks, size_t max)
+{
+	struct clocks clocks = {.all = ret_clocks, .max = max};
+
+	each_child(pid, add_clock, &clocks);
+	return clocks.n;
 }

@@ -4,6 +4,7 @@
 #ifndef WORKPOOL_BENCH_CPU_H
 #define WORKPOOL_BENCH_CPU_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
@@ -17,6 +18,9 @@ uint64_t cpu_now_ns(void);
 
 /* The CPU time of all threads of a process, to the nanosecond. */
 clockid_t cpu_clock_of(pid_t pid);
+
+/* The same of each child of a process, at most so many; how many there are. */
+size_t cpu_clocks_of_children(pid_t pid, clockid_t *ret_clocks, size_t max);
 
 /* The one CPU that this process may be on; -1: there are several. */
 int cpu_pinned_to(void);

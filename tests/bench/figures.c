@@ -37,8 +37,8 @@ static void read_clocks(const struct watched *watched, struct mark *mark)
 {
 	if (watched->server_pid > 0)
 		mark->server_ns = cpu_clock_ns(watched->server);
-	if (watched->has_host)
-		mark->host_ns = cpu_clock_ns(watched->host);
+	for (size_t i = 0; i < watched->n_hosts; i++)
+		mark->host_ns += cpu_clock_ns(watched->hosts[i]);
 	mark->own_ns = cpu_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 }
 
@@ -101,7 +101,7 @@ void figures_print(const struct watched *watched, const struct mark *before,
 	print_column(has_samples, 2, has_samples ? percentile(samples, 50) : 0);
 	print_column(has_samples, 2, has_samples ? percentile(samples, 99) : 0);
 	print_column(watched->server_pid > 0, 3, server_ns / ops / 1e3);
-	print_column(watched->has_host, 3, host_ns / ops / 1e3);
+	print_column(watched->n_hosts > 0, 3, host_ns / ops / 1e3);
 	print_column(true, 3, all_ns / ops / 1e3);
 	print_column(true, 0, others > 0 ? others : 0);
 	print_column(watched->has_flushes, 4, (double)(after->flushes - before->flushes) / ops);

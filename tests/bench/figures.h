@@ -11,11 +11,13 @@
 #include <sys/types.h>
 #include <time.h>
 
+#define FIGURES_HOSTS_MAX 16
+
 /* Whose processor time counts, besides this program's own. */
 struct watched {
-	pid_t server_pid;       /* 0: there is none */
-	clockid_t server, host; /* their CPU time */
-	bool has_host;
+	pid_t server_pid;                           /* 0: there is none */
+	clockid_t server, hosts[FIGURES_HOSTS_MAX]; /* their CPU time */
+	size_t n_hosts;
 	bool has_flushes; /* `flushes` of both marks are known */
 	bool is_fill;     /* the server's memory before and after says something */
 	int cpu;          /* pinned to; -1: to none */

@@ -6,7 +6,7 @@
  * ADDRESS: a Unix socket's absolute path, or a TCP port of the loopback. PID: the server's. Prints one
  * line, each column ended by a tab:
  *
- *   operations/s   p50 us   p99 us   server's   host's   all CPU us/op   others' CPU %   flushes/op   memory bytes/op
+ *   operations/s   p50 us   p99 us   server's   hosts'   all CPU us/op   others' CPU %   flushes/op   memory bytes/op
  *
  * TEST  latency        one post outstanding; from before its write until its answer has been read
  *       throughput     128 posts outstanding, one write for as many answers as one read brought
@@ -103,18 +103,21 @@ static const char *ask_stats(struct load *load)
 	return load->poster.in + load->poster.at - said.len;
 }
 
-static void wait_for_host(struct load *load)
+/* Until all are up. */
+static void wait_for_hosts(struct load *load)
 {
 	uint64_t until_ns = cpu_now_ns() + PATIENCE_S * NS_PER_S;
 	const char *stats;
 
 	while (stats = ask_stats(load), strstr(stats, "\"host\":\"up\"") == NULL) {
 		if (cpu_now_ns() > until_ns)
-			errx(1, "the pool's host does not come up");
+			errx(1, "the pool's hosts do not come up");
 		(void)usleep(POLL_US);
 	}
-	load->watched.host = cpu_clock_of((pid_t)field(stats, "host_pid"));
-	load->watched.has_host = true;
+	load->watched.n_hosts = cpu_clocks_of_children(
+		load->watched.server_pid, load->watched.hosts, FIGURES_HOSTS_MAX);
+	if (load->watched.n_hosts != field(stats, "hosts"))
+		errx(1, "%zu hosts are not what Stats says", load->watched.n_hosts);
 	load->watched.has_flushes = load->test->is_durable;
 }
 
@@ -123,7 +126,7 @@ static void ask_counts(struct load *load, uint64_t *ret_done, struct mark *mark)
 {
 	const char *stats;
 
-	if (!load->watched.has_host)
+	if (load->watched.n_hosts == 0)
 		return;
 	stats = ask_stats(load);
 	*ret_done = field(stats, "done");
@@ -148,7 +151,7 @@ static void load_open(struct load *load)
 	for (size_t i = 1; i < DEPTH; i++)
 		memcpy(load->posts + i * load->post_bytes, load->posts, load->post_bytes);
 	if (load->proto->drain != NULL)
-		wait_for_host(load);
+		wait_for_hosts(load);
 	for (unsigned i = 0; i < test->n_clients; i++)
 		line_open(&load->clients[i], load->proto, load->address);
 	if (test->is_cycle && load->proto->take != NULL)
@@ -170,7 +173,7 @@ static void load_run(struct load *load, uint64_t run_ns, uint64_t warm_ns)
 	n = test->run(load, before.at_ns + run_ns);
 	figures_end(&load->watched, &after);
 	ask_counts(load, &done_after, &after);
-	if (test->is_cycle && load->watched.has_host && done_after - done != n)
+	if (test->is_cycle && load->watched.n_hosts > 0 && done_after - done != n)
 		errx(1, "%s: not every task ended well", load->proto->name);
 	figures_print(&load->watched, &before, &after, &load->samples, n);
 }

@@ -110,7 +110,7 @@ function table(condition, test, title, shown, against, by,    i, k, n, who, line
 
 function tables_in_memory(condition,    cpu)
 {
-	cpu = ";CPU us/op, daemon:8:1;host:9:1;all:10:1"
+	cpu = ";CPU us/op, daemon:8:1;hosts:9:1;all:10:1"
 	table(condition, "latency", "Latency: one client, one post outstanding, until its answer.",
 		"p50 us:6:1;p99 us:7:1" cpu, "echo beanstalkd redis", 6)
 	table(condition, "throughput", "Throughput: posts answered, one client, 128 outstanding.",
@@ -121,7 +121,7 @@ function tables_in_memory(condition,    cpu)
 
 function tables_on_disk(    cpu, posts)
 {
-	cpu = ";CPU us/op, daemon:8:1;host:9:1;all:10:1"
+	cpu = ";CPU us/op, daemon:8:1;hosts:9:1;all:10:1"
 	posts = "/s:5:1;p50 us:6:1;p99 us:7:1;flushes/post:12:1" cpu
 	table("free", "durable-1", "Durable posts, 1 client with one post outstanding.",
 		posts, "disk beanstalkd redis gearmand", 5)
@@ -226,6 +226,7 @@ END {
 		tables_on_disk()
 	}
 	print "\nworkpoold,posts: with the queue paused, so that it does what the others do, and no more."
+	print "workpoold,isolated: the tasks run too, with a host process for each worker (isolation = task)."
 	print "workpoold,held: the tasks run too, while 99,999 others are held back by their handler's max_active."
 	print "workpoold: the tasks run too, in the host's process. Workers of beanstalkd (reserve, delete),"
 	print "redis (BLMOVE, LREM; unreliable: BRPOP) and gearmand (grab, complete) are connections of the load"
@@ -236,6 +237,10 @@ END {
 	print "-f 0, redis appendfsync always, gearmand libsqlite3, workpoold sqlite with sync = full. Flushes are"
 	print "workpoold's own count. The kernel's threads are no other programs there. Room is measured without"
 	print "waiting for flushes, but in workpoold.\n"
+	if (has["pinned", "cycle"])
+		print "No-op cycles/s with isolation = task ÷ with shared, on one CPU: " \
+			ratio("pinned", "cycle", "workpoold,isolated", "workpoold", 5) "; by CPU time: " \
+			ratio("pinned", "cycle", "workpoold", "workpoold,isolated", 10) ".\n"
 	print "## Goals\n"
 	rule("| | goal | CPUs | | measured | of | | by CPU time |")
 	goal("p50 of a post ÷ raw echo, queue paused", "pinned",

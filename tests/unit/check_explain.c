@@ -295,6 +295,29 @@ START_TEST(test_explain_suspects_wait_for_their_turn_alone)
 }
 END_TEST
 
+START_TEST(test_explain_where_each_worker_has_a_host)
+{
+	struct task *suspects[2], *plain;
+
+	fixture_start(&fx, 2, 10);
+	for (int i = 0; i < 2; i++)
+		suspects[i] = fixture_post(&fx);
+	fixture_turn(&fx, 0);
+	(void)board_host_gone(fx.board, fx.pool, &fx.hosts[0], false, fx.now_us);
+	fx.pools[0].isolation = ISOLATION_TASK;
+	plain = fixture_post(&fx);
+	fixture_turn(&fx, 0);
+	must_wait_for(suspects[0], WAITS_FOR_HOST); /* any worker's will do */
+	ck_assert_uint_eq(explain(plain).position, 3);
+	slot_up(&fx.pool->slots, 1, &fx.hosts[2]);
+	fixture_turn(&fx, 0);
+	ck_assert_uint_eq(suspects[0]->state, TASK_ACTIVE);
+	must_wait_for(suspects[1], WAITS_FOR_WORKERS);
+	must_wait_for(plain, WAITS_FOR_WORKERS); /* though one has no host */
+	ck_assert_uint_eq(explain(plain).position, 2);
+}
+END_TEST
+
 START_TEST(test_explain_estimates_from_the_pools_run_times)
 {
 	struct task *task = NULL;
@@ -381,6 +404,7 @@ int main(void)
 	tcase_add_test(tcase, test_explain_a_rate_tells_until_when);
 	tcase_add_test(tcase, test_explain_a_breaker_tells_until_when);
 	tcase_add_test(tcase, test_explain_suspects_wait_for_their_turn_alone);
+	tcase_add_test(tcase, test_explain_where_each_worker_has_a_host);
 	tcase_add_test(tcase, test_explain_estimates_from_the_pools_run_times);
 	tcase_add_test(tcase, test_room_without_any_end_is_a_second);
 	tcase_add_test(tcase, test_room_goes_by_the_rate_of_ends);

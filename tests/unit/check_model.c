@@ -216,7 +216,9 @@ static void do_host_gone(void)
 {
 	struct mpool *p = pick_pool();
 	uint64_t which = pick(3);
-	char *host = which < 2 ? &p->hosts[which] : p->alone_host;
+	char *host = pick(2) == 0 ? &p->own_hosts[pick(MODEL_WORKERS)]
+		     : which < 2  ? &p->hosts[which]
+				  : p->alone_host;
 	uint32_t n = 0, n_begun = 0;
 	bool by_us = pick(3) == 0;
 
@@ -226,6 +228,9 @@ static void do_host_gone(void)
 		p->host = NULL;
 	if (p->alone == host)
 		p->alone = NULL;
+	for (uint32_t worker = 0; worker < MODEL_WORKERS; worker++)
+		if (p->own[worker] == host)
+			p->own[worker] = NULL;
 	for (uint32_t worker = 0; worker < MODEL_WORKERS; worker++) {
 		struct mtask *m = model_find(p, TASK_ACTIVE, worker, host);
 
@@ -238,12 +243,42 @@ static void do_host_gone(void)
 	MUST(board_host_gone(fx->board, p->pool, host, by_us, fx->now_us) == n);
 }
 
+/* A worker's own host comes up, or is not wanted and keeps its task. */
+static void worker_up(struct mpool *p, uint32_t worker)
+{
+	struct slots *slots = &p->pool->slots;
+
+	if (worker >= p->workers || p->own[worker] != NULL) {
+		p->own[worker] = NULL;
+		slots_down(slots, &p->own_hosts[worker]);
+	} else {
+		p->own[worker] = &p->own_hosts[worker];
+		slot_up(slots, worker, p->own[worker]);
+	}
+}
+
+/* The other isolation: nobody runs the workers until somebody comes up; what runs goes on where it is. */
+static void do_isolation(void)
+{
+	struct mpool *p = pick_pool();
+
+	p->isolated = !p->isolated;
+	p->host = NULL;
+	memset(p->own, 0, sizeof p->own);
+	fx->pools[p - model.pools].isolation = p->isolated ? ISOLATION_TASK : ISOLATION_SHARED;
+	slots_down_all(&p->pool->slots);
+}
+
 /* A host comes up where there is none, or follows one that is condemned and keeps its tasks; or one for suspects. */
 static void do_host_up(void)
 {
 	struct mpool *p = pick_pool();
 	char *next = &p->hosts[p->host == p->hosts];
 
+	if (p->isolated && pick(4) != 0) {
+		worker_up(p, (uint32_t)pick(MODEL_WORKERS));
+		return;
+	}
 	if (pick(2) == 0) {
 		if (p->alone != NULL ||
 			model_find(p, TASK_ACTIVE, MODEL_ANY, p->alone_host) != NULL)
@@ -252,7 +287,7 @@ static void do_host_up(void)
 		slots_alone_up(&p->pool->slots, p->alone);
 		return;
 	}
-	if (model_find(p, TASK_ACTIVE, MODEL_ANY, next) != NULL)
+	if (p->isolated || model_find(p, TASK_ACTIVE, MODEL_ANY, next) != NULL)
 		return;
 	if (p->host != NULL)
 		slots_down(&p->pool->slots, p->host);
@@ -399,9 +434,10 @@ static void do_turn(bool is_stopping)
 
 	fx->now_us += pick(40) == 0 ? 8 * US_PER_SEC : pick(4) == 0 ? pick(2500) : pick(50);
 	for (uint64_t n = pick(14); n > 0; n--)
-		run(pick(40) == 0       ? do_host_gone
-			: pick(90) == 0 ? do_limits
-					: commands[pick(ARRAY_SIZE(commands))]);
+		run(pick(40) == 0        ? do_host_gone
+			: pick(90) == 0  ? do_limits
+			: pick(200) == 0 ? do_isolation
+					 : commands[pick(ARRAY_SIZE(commands))]);
 	run(do_deadlines);
 	run(do_sched);
 	if (pick(2) == 0) { /* nothing says that a turn does this once */
@@ -490,6 +526,7 @@ START_TEST(test_board_is_as_the_model_says)
 	for (unsigned state = TASK_QUEUED; state < TASK_STATES; state++)
 		ck_assert_uint_gt(model_seen.state[state], 0);
 	ck_assert(model_seen.trials > 0 && model_seen.stuck > 0 && model_seen.alone > 0);
+	ck_assert(model_seen.own > 0 && model_seen.isolated_suspects > 0);
 }
 END_TEST
 

@@ -185,6 +185,48 @@ START_TEST(test_pool_paused_lets_running_tasks_end_and_starts_none)
 }
 END_TEST
 
+START_TEST(test_pool_that_gets_the_other_isolation_starts_nothing_until_hosts_are_up)
+{
+	struct settings settings;
+	struct settings_pool pools[FIXTURE_POOLS];
+	struct task *first, *second, *third;
+
+	fixture_start(&fx, 2, 0);
+	first = fixture_post(&fx);
+	fixture_turn(&fx, 0);
+	memcpy(pools, fx.pools, sizeof pools);
+	settings = fx.settings;
+	settings.pools = pools;
+	pools[0].isolation = ISOLATION_TASK;
+	ck_assert_int_eq(board_reload(fx.board, &settings, 1), 0);
+	fixture_check(&fx);
+	ck_assert_uint_eq(pool_ready(fx.pool), 0);
+	ck_assert_uint_eq(pool_ready(fx.other), 2);
+	ck_assert_uint_eq(fill(), 0);
+	slot_up(&fx.pool->slots, first->slot->id, &fx.hosts[2]);
+	ck_assert_uint_eq(pool_ready(fx.pool), 0); /* it is busy where it is */
+	slot_up(&fx.pool->slots, 1 - first->slot->id, &fx.hosts[3]);
+	second = fixture_post(&fx);
+	fixture_turn(&fx, 0);
+	ck_assert_ptr_eq(second->slot->host, &fx.hosts[3]);
+	ck_assert_ptr_eq(first->slot->host, &fx.hosts[0]);
+	ck_assert_int_eq(fixture_end(&fx, first, RESULT_OK), 0);
+	third = fixture_post(&fx);
+	fixture_turn(&fx, 0);
+	ck_assert_ptr_eq(third->slot->host, &fx.hosts[2]);
+	/* A crash is proof, and waits as a failure does. */
+	ck_assert_uint_eq(board_host_gone(fx.board, fx.pool, &fx.hosts[3], false, fx.now_us), 1);
+	ck_assert_uint_eq(second->state, TASK_DELAYED);
+	ck_assert(second->crashes == 1 && !second->suspect);
+	ck_assert_uint_eq(third->state, TASK_ACTIVE);
+	/* The same again changes nothing. */
+	ck_assert_int_eq(board_reload(fx.board, &settings, 1), 0);
+	ck_assert_ptr_eq(third->slot->runner, &fx.hosts[2]);
+	ck_assert_int_eq(board_reload(fx.board, &fx.settings, 1), 0);
+	ck_assert(!slots_has_host(&fx.pool->slots));
+}
+END_TEST
+
 START_TEST(test_pool_begins_as_the_settings_say)
 {
 	fixture_init(&fx, 3, 7);
@@ -214,6 +256,8 @@ int main(void)
 	tcase_add_test(tcase, test_pool_resize_up_starts_more_with_this_turn);
 	tcase_add_test(tcase, test_pool_resize_down_starts_nothing_until_enough_have_ended);
 	tcase_add_test(tcase, test_pool_paused_lets_running_tasks_end_and_starts_none);
+	tcase_add_test(
+		tcase, test_pool_that_gets_the_other_isolation_starts_nothing_until_hosts_are_up);
 	tcase_add_test(tcase, test_pool_begins_as_the_settings_say);
 	return fixture_run("pool", tcase);
 }

@@ -22,7 +22,7 @@ static void teardown(void)
 
 static struct slot *take_for(unsigned i)
 {
-	struct slot *slot = slot_take(&slots, &tasks[i], slots.host);
+	struct slot *slot = slot_take(&slots, &tasks[i], false);
 
 	ck_assert_ptr_nonnull(slot);
 	ck_assert_ptr_eq(slot->task, &tasks[i]);
@@ -40,7 +40,7 @@ static void expect(uint32_t n_free, uint32_t n_busy, uint32_t n_leaving)
 START_TEST(test_slots_without_a_host_are_gone)
 {
 	expect(0, 0, 0);
-	ck_assert_ptr_null(slot_take(&slots, &tasks[0], slots.host));
+	ck_assert_ptr_null(slot_take(&slots, &tasks[0], false));
 	ck_assert_ptr_null(slots_busy_of(&slots, &old_host));
 }
 END_TEST
@@ -52,7 +52,7 @@ START_TEST(test_slots_come_up_with_their_host)
 	for (unsigned i = 0; i < 4; i++)
 		ck_assert_uint_eq(take_for(i)->id, i);
 	expect(0, 4, 0);
-	ck_assert_ptr_null(slot_take(&slots, &tasks[4], slots.host));
+	ck_assert_ptr_null(slot_take(&slots, &tasks[4], false));
 }
 END_TEST
 
@@ -81,7 +81,7 @@ START_TEST(test_slots_shrink_takes_free_ones_at_once_and_busy_ones_when_they_end
 	expect(0, 3, 2);
 	slot_release(&slots, busy[3]);
 	expect(0, 2, 1);
-	ck_assert_ptr_null(slot_take(&slots, &tasks[4], slots.host));
+	ck_assert_ptr_null(slot_take(&slots, &tasks[4], false));
 	slot_release(&slots, busy[0]);
 	expect(1, 1, 1);
 	slot_release(&slots, busy[2]);
@@ -192,6 +192,59 @@ START_TEST(test_slot_released_without_a_host_is_gone)
 }
 END_TEST
 
+START_TEST(test_slots_each_with_a_host_of_its_own)
+{
+	char hosts[6];
+	struct slot *slot;
+
+	ck_assert(!slots_has_host(&slots));
+	slot_up(&slots, 2, &hosts[2]);
+	expect(1, 0, 0);
+	ck_assert(slots_has_host(&slots));
+	slot = take_for(0);
+	ck_assert_uint_eq(slot->id, 2);
+	ck_assert_ptr_eq(slot->host, &hosts[2]);
+	ck_assert_ptr_null(slot_take(&slots, &tasks[1], false));
+	slot_up(&slots, 0, &hosts[0]);
+	slots_down(&slots, &hosts[2]); /* its task stays */
+	expect(1, 1, 0);
+	slot_release(&slots, slot);
+	expect(1, 0, 0);
+	slot_up(&slots, 2, &hosts[2]);
+	expect(2, 0, 0);
+	/* Workers that are new have no host. */
+	ck_assert_int_eq(slots_resize(&slots, 6), 0);
+	expect(2, 0, 0);
+	slot_up(&slots, 5, &hosts[5]);
+	expect(3, 0, 0);
+	ck_assert_int_eq(slots_resize(&slots, 1), 0);
+	expect(1, 0, 0);
+	slots_down(&slots, &hosts[0]);
+	expect(0, 0, 0);
+	ck_assert(!slots_has_host(&slots)); /* those that left do not count */
+}
+END_TEST
+
+START_TEST(test_slots_down_all_leaves_busy_ones_and_the_host_for_suspects)
+{
+	struct slot *own, *alone;
+
+	slots_up(&slots, &old_host);
+	slots_alone_up(&slots, &new_host);
+	alone = slot_take(&slots, &tasks[0], true);
+	ck_assert_ptr_eq(alone->host, &new_host);
+	own = take_for(1);
+	slots_down_all(&slots);
+	expect(0, 2, 0);
+	ck_assert_ptr_eq(slots.alone, &new_host);
+	slot_up(&slots, own->id, &new_host);
+	slot_release(&slots, own);
+	slot_release(&slots, alone);
+	expect(1, 0, 0);
+	ck_assert_ptr_eq(own->host, &new_host);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("slot");
@@ -208,5 +261,7 @@ int main(void)
 	tcase_add_test(tcase, test_slots_a_new_host_takes_over_when_the_old_ones_tasks_end);
 	tcase_add_test(tcase, test_slots_down_of_a_stranger_changes_nothing);
 	tcase_add_test(tcase, test_slot_released_without_a_host_is_gone);
+	tcase_add_test(tcase, test_slots_each_with_a_host_of_its_own);
+	tcase_add_test(tcase, test_slots_down_all_leaves_busy_ones_and_the_host_for_suspects);
 	return fixture_run("slot", tcase);
 }

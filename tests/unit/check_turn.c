@@ -375,7 +375,7 @@ START_TEST(test_host_that_dies_is_replaced_once)
 	fx_pass(2 * US_PER_SEC);  /* it has lasted */
 	host_hang_up(scene.host); /* its end is killed, and is seen to be dead a little later */
 	FX_UNTIL(fx.n_hosts == 3);
-	ck_assert_uint_eq(link_of("default")->restarts, 1);
+	ck_assert_uint_eq(((struct hosts *)pool_of("default")->hosts)->restarts, 1);
 	ck_assert_uint_eq(link_of("default")->failures, 0);
 	ck_assert_uint_eq(count_words(client_hear(scene.here), "\"reason\":\"crashed\""), 1);
 	host_up(host_of("default"));

@@ -84,7 +84,8 @@ static inline void fixture_check_key(const struct task *task)
 static inline void fixture_check_active(const struct task *task)
 {
 	MUST(task->slot->task == task && task->slot->state == SLOT_BUSY);
-	MUST(task->slot->host != NULL && task->slot->is_alone == task->suspect);
+	MUST(task->slot->host != NULL && (!task->slot->is_alone || task->suspect));
+	MUST(!task->suspect || slots_count_of(&task->pool->slots, task->slot->host) == 1);
 	MUST(task->attempt > 0);
 	MUST(!task->on_asks || (task->asked && !task->unsent));
 	MUST(!task->on_stuck || (task->stuck && !task->on_asks));
@@ -127,8 +128,9 @@ static inline void fixture_check_slots(const struct slots *slots, uint64_t activ
 		MUST((slot->host != NULL) == (slot->state != SLOT_GONE));
 		MUST((slot->task != NULL) == (slot->state == SLOT_BUSY));
 		MUST(slot->state != SLOT_FREE || i < slots->workers);
-		MUST(slot->state != SLOT_FREE || slot->host == slots->host);
-		MUST(slot->state != SLOT_GONE || i >= slots->workers || slots->host == NULL);
+		MUST(slot->state != SLOT_FREE || slot->host == slot->runner);
+		MUST(slot->state != SLOT_GONE || i >= slots->workers || slot->runner == NULL);
+		MUST(slots->host == NULL || slot->runner == slots->host);
 		MUST(slot->state == SLOT_BUSY || !slot->is_alone);
 		n_free += slot->state == SLOT_FREE;
 		n_busy += slot->state == SLOT_BUSY;
@@ -395,7 +397,8 @@ static inline void fixture_check_served(const struct fixture *fx)
 		for (size_t i = 0; i < pool->queue.n_lanes; i++)
 			MUST(pool->queue.lanes[i] == NULL || pool->queue.lanes[i]->len == 0 ||
 				fixture_is_held(&fx->board->handlers[i], fx->now_us));
-		if (suspect != NULL && slots_can_run_alone(&pool->slots))
+		if (suspect != NULL &&
+			(pool_is_isolated(pool) || slots_can_run_alone(&pool->slots)))
 			MUST(fixture_is_held(suspect->handler, fx->now_us));
 	}
 }

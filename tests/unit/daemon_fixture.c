@@ -395,7 +395,10 @@ struct pool *pool_of(const char *pool)
 
 struct hostlink *link_of(const char *pool)
 {
-	return hostlink_of(&fx.daemon, pool_of(pool));
+	struct hosts *hosts = pool_of(pool)->hosts;
+
+	ck_assert_ptr_nonnull(hosts->shared);
+	return hosts->shared;
 }
 
 /* A message may be larger than the socket takes at once: the daemon reads in between. */

@@ -19,10 +19,11 @@
 #include "base/clock.h"
 #include "net/daemon.h"
 #include "net/hostlink.h"
+#include "net/hosts.h"
 #include "store/store.h"
 #include "wire/hostmsg.h"
 
-#define FX_HOSTS   64
+#define FX_HOSTS   256
 #define FX_RUNS    512
 #define FX_FDS     1024
 #define FX_WAIT_US (10 * US_PER_SEC) /* real time: then a test that waits fails */

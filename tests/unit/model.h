@@ -44,10 +44,12 @@ struct mpool {
 	struct pool *pool;
 	char *hosts,
 		*alone_host; /* two: one that is up, one that is condemned; and one for suspects */
+	char own_hosts[MODEL_WORKERS]; /* one a worker */
 	uint32_t workers;
 	uint64_t capacity;
-	bool paused;
+	bool paused, isolated;
 	char *host, *alone; /* NULL: none is up */
+	char *own[MODEL_WORKERS];
 	uint64_t count[TASK_STATES], n_room, max_queued, max_active, attempts, ends;
 	struct counters counters;
 	bool is_over; /* more may wait than the capacity: something came back, or it was lowered */
@@ -78,7 +80,7 @@ extern struct model model;
 
 /* How often each was there, so that a test of nothing is seen. */
 extern struct model_seen {
-	unsigned long state[TASK_STATES], trials, stuck, alone;
+	unsigned long state[TASK_STATES], trials, stuck, alone, own, isolated_suspects;
 } model_seen;
 
 /* --- model_rules.c --- */
@@ -118,6 +120,8 @@ void model_fire_timer(struct mtask *m);
 
 /* --- model_turn.c --- */
 
+/* Who runs a worker's next task; NULL: nobody. */
+char *model_runner(const struct mpool *p, uint32_t worker);
 uint64_t model_waiting(const struct mpool *p);
 uint64_t model_free(const struct mpool *p);
 /* Before a call that may start something: which lanes wait for a timer is asked from the board. */

@@ -13,7 +13,13 @@ static void learn(struct mtask *m, const struct task *task)
 		MUST(task->slot != NULL && task->slot->id < m->pool->workers);
 		MUST(model_find(m->pool, TASK_ACTIVE, task->slot->id, NULL) == NULL);
 		m->worker = task->slot->id;
-		model_seen.alone += m->suspect;
+		if (m->host == NULL) {
+			m->host = model_runner(m->pool, m->worker);
+			MUST(m->host != NULL);
+			model_seen.own++;
+			model_seen.isolated_suspects += m->suspect;
+		}
+		model_seen.alone += m->host == m->pool->alone_host;
 	}
 	if (m->state == TASK_DELAYED && m->pause_us > 0) {
 		uint64_t pause_us = task->due_us - fx->now_us;

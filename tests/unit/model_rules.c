@@ -379,7 +379,7 @@ static void attempt_fails(struct mtask *m)
 
 static void attempt_crashes(struct mtask *m, bool is_host)
 {
-	m->suspect = is_host;
+	m->suspect = is_host && !m->pool->isolated;
 	m->crashes++;
 	if (model_handler(m)->on_crash == ON_CRASH_LOST) {
 		model_end(m, TASK_LOST);
@@ -387,7 +387,7 @@ static void attempt_crashes(struct mtask *m, bool is_host)
 		model_end(m, TASK_FAILED);
 	} else {
 		m->pool->counters.retried++;
-		come_back(m, is_host ? 0 : backoff(m, m->crashes));
+		come_back(m, m->suspect ? 0 : backoff(m, m->crashes));
 	}
 }
 

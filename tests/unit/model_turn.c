@@ -8,12 +8,18 @@ uint64_t model_waiting(const struct mpool *p)
 	return p->count[TASK_QUEUED] + p->count[TASK_DELAYED];
 }
 
+char *model_runner(const struct mpool *p, uint32_t worker)
+{
+	return p->isolated ? p->own[worker] : p->host;
+}
+
 uint64_t model_free(const struct mpool *p)
 {
 	uint64_t n = 0;
 
-	for (uint32_t worker = 0; worker < p->workers && p->host != NULL; worker++)
-		n += model_find(p, TASK_ACTIVE, worker, NULL) == NULL;
+	for (uint32_t worker = 0; worker < p->workers; worker++)
+		n += model_runner(p, worker) != NULL &&
+		     model_find(p, TASK_ACTIVE, worker, NULL) == NULL;
 	/* Those that start with this call have a worker, too, though which one is not known yet. */
 	for (struct mtask *m = model_next(NULL); m != NULL; m = model_next(m))
 		n -= m->pool == p && m->state == TASK_ACTIVE && m->worker == MODEL_ANY;
@@ -72,10 +78,11 @@ static struct mtask *first_that_may_start(const struct mpool *p, bool is_suspect
 	return best != NULL && is_suspect && model_is_held(best->handler) ? NULL : best;
 }
 
+/* In the host for suspects. */
 static bool suspect_runs(const struct mpool *p)
 {
 	for (struct mtask *m = model_next(NULL); m != NULL; m = model_next(m))
-		if (m->pool == p && m->state == TASK_ACTIVE && m->suspect)
+		if (m->pool == p && m->state == TASK_ACTIVE && m->host == p->alone_host)
 			return true;
 	return false;
 }
@@ -83,9 +90,10 @@ static bool suspect_runs(const struct mpool *p)
 static void serve(struct mpool *p)
 {
 	while (ready(p) > 0) {
-		struct mtask *m =
-			p->alone != NULL && !suspect_runs(p) ? first_that_may_start(p, true) : NULL;
-		const void *host = m != NULL ? p->alone : p->host;
+		bool may_suspects = p->isolated || (p->alone != NULL && !suspect_runs(p));
+		struct mtask *m = may_suspects ? first_that_may_start(p, true) : NULL;
+		/* Whose own one it is comes with the worker. */
+		const void *host = p->isolated ? NULL : m != NULL ? p->alone : p->host;
 
 		if (m == NULL)
 			m = first_that_may_start(p, false);
