@@ -1,6 +1,4 @@
-/*
- * verb_status: status and stats, two views of the daemon's Stats.
- */
+/* verb_status: status and stats, two views of the daemon's Stats. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -491,11 +489,12 @@ static int reset_marks(struct ctl *ctl)
 
 int verb_stats(struct ctl *ctl)
 {
-	if (ctl->opts.watch_us != OPT_NOT_GIVEN) {
-		if (ctl->opts.reset_marks)
-			return fault_say(CODE_USAGE, "stats: either --watch or --reset-marks");
+	bool watches = ctl->opts.watch_us != OPT_NOT_GIVEN;
+
+	if (watches && ctl->opts.reset_marks)
+		return fault_say(CODE_USAGE, "stats: either --watch or --reset-marks");
+	if (watches)
 		return watch(ctl);
-	}
 	int code = show_once(ctl, show_counters, NULL);
 	return code == 0 && ctl->opts.reset_marks ? reset_marks(ctl) : code;
 }
