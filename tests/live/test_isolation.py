@@ -344,6 +344,7 @@ def test_daemon_whose_hosts_do_not_start_serves_and_says_why(start, moved, isola
     daemon.wait_ready()
     client = daemon.client()
     assert client.run("echo", {"n": 1})["result"] == {"n": 1}
+    daemon.fds_at_ready = None  # READY with the first of them: the others' descriptors come later
 
 
 @pytest.mark.short
