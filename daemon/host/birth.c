@@ -106,6 +106,7 @@ static int close_others(int rules_fd)
 static enum spawn_step become(const struct birth *birth, pid_t parent)
 {
 	const struct spawn_head *head = birth->head;
+	const struct confine *confine = head->is_confined ? birth->confine : NULL;
 	int rules_fd = birth->fds[SPAWN_RULES];
 
 	if (setsid() < 0)
@@ -126,12 +127,12 @@ static enum spawn_step become(const struct birth *birth, pid_t parent)
 	/* Late: with little memory or few descriptors even these steps could fail. */
 	if (set_limits(head->limits) < 0)
 		return STEP_SETRLIMIT;
-	if (head->is_confined && confine_capabilities(birth->confine) < 0)
+	if (confine && confine_capabilities(confine) < 0)
 		return STEP_CAPABILITIES;
 	if (rules_fd >= 0 && landlock_restrict(rules_fd) < 0)
 		return STEP_LANDLOCK;
 	reset_signals();
-	if (head->is_confined && confine_calls(birth->confine) < 0)
+	if (confine && confine_calls(confine) < 0)
 		return STEP_SECCOMP;
 	(void)execve(birth->argv[0], birth->argv, birth->env);
 	return STEP_EXECVE;

@@ -14,9 +14,10 @@ struct birth {
 	const struct spawn_head *head;
 	char *const *argv;
 	char *const *env;
-	const char *directory;         /* "": "/" */
-	const int *fds;                /* SPAWN_FDS of them, none below SPAWN_STDIO */
-	const struct confine *confine; /* for those that are to be confined */
+	const char *directory; /* "": "/" */
+	const int *fds;        /* SPAWN_FDS of them, none below SPAWN_STDIO */
+	const struct confine
+		*confine; /* for those that are to be confined; NULL: this process is */
 };
 
 /* Once, before the first birth: notes what this process ignores. */

@@ -151,16 +151,23 @@ const struct confine *confine_new(uint32_t landlock_abi)
 	return &confine;
 }
 
+static int drop_bounding(const struct confine *confine)
+{
+	for (size_t i = 0; i < confine->n_dropped; i++) {
+		if (prctl(PR_CAPBSET_DROP, confine->dropped[i]) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int confine_capabilities(const struct confine *confine)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 
 	if (!confine->has_capabilities)
 		return 0;
-	for (size_t i = 0; i < confine->n_dropped; i++) {
-		if (prctl(PR_CAPBSET_DROP, confine->dropped[i]) < 0)
-			return -1;
-	}
+	if (drop_bounding(confine) < 0)
+		return -1;
 	return (int)syscall(SYS_capset, &head, confine->capabilities);
 }
 
@@ -169,4 +176,23 @@ int confine_calls(const struct confine *confine)
 	if (confine->program.len == 0)
 		return 0;
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &confine->program);
+}
+
+int confine_starter(const struct confine *confine)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct sets[2];
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	if (confine->has_capabilities) {
+		if (drop_bounding(confine) < 0 || syscall(SYS_capget, &head, sets) < 0)
+			return -errno;
+		/* Ambient ones cannot be without these. */
+		for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
+			sets[i].inheritable &= confine->capabilities[i].inheritable;
+		if (syscall(SYS_capset, &head, sets) < 0)
+			return -errno;
+	}
+	return confine_calls(confine) < 0 ? -errno : 0;
 }

@@ -19,5 +19,8 @@ const struct confine *confine_new(uint32_t landlock_abi);
  * 0, or -1 with errno. */
 int confine_capabilities(const struct confine *confine) MUST_CHECK;
 int confine_calls(const struct confine *confine) MUST_CHECK;
+/* The same for a process that only starts such programs: it keeps the capabilities that it has, but no program gets them.
+ * -errno: some of it may be done. */
+int confine_starter(const struct confine *confine) MUST_CHECK;
 
 #endif

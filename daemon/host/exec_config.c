@@ -147,11 +147,13 @@ int exec_config_start(struct offer *offer, char ret_why[SETTING_WHY_SIZE])
 			(void)snprintf(ret_why, SETTING_WHY_SIZE, "no directory for its tasks: %s",
 				strerror(-r));
 	}
-	if (r < 0)
+	if (r < 0) {
 		exec_config_stop(offer);
-	else
-		offer->registry->needs_spawner = true;
-	return r;
+		return r;
+	}
+	offer->registry->needs_spawner = true;
+	offer->registry->has_free_programs |= !config->sandbox;
+	return 0;
 }
 
 void exec_config_stop(struct offer *offer)

@@ -72,6 +72,7 @@ struct registry {
 	struct spawner *spawner;   /* borrows: lives as long as the host */
 	struct sandbox *sandbox;   /* borrows: likewise */
 	bool needs_spawner;
+	bool has_free_programs; /* some are in no sandbox */
 	struct keeper *
 		keeper; /* owns: of programs that outlive their task; NULL: no offer has such ones */
 	struct mongo_list mongos; /* owns: what the offers of type mongodb share */

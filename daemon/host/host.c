@@ -66,7 +66,11 @@ static int start(struct host *host)
 		return r;
 	if (!host->registry.needs_spawner)
 		spawner_close(&host->spawner);
-	else if ((r = spawner_listen(&host->spawner, on_spawner_gone, host)) < 0)
+	else if (!host->registry.has_free_programs)
+		r = spawner_confine(&host->spawner);
+	if (r == 0 && host->registry.needs_spawner)
+		r = spawner_listen(&host->spawner, on_spawner_gone, host);
+	if (r < 0)
 		return r;
 	if (host->registry.keeper &&
 		(r = keeper_listen(host->registry.keeper, host->n_workers)) < 0)

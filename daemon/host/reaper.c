@@ -61,8 +61,9 @@ struct reaper {
 		unknown_since_us; /* at every look since then some orphan did not tell; 0: all do */
 	char *home;               /* owns: a directory to remove at the end; NULL: none */
 	TAILQ_HEAD(, kid) kids;   /* owns */
-	struct idmap by_id, by_pid;    /* borrow */
-	const struct confine *confine; /* borrows: a constant */
+	struct idmap by_id, by_pid; /* borrow */
+	const struct confine
+		*confine; /* borrows: a constant; NULL: this process is confined itself */
 	char packet[SPAWNMSG_LIMIT];
 	char *words[SPAWNMSG_WORDS + 2];
 };
@@ -180,6 +181,12 @@ static void take_message(struct reaper *reaper, size_t len, int fds[SPAWN_FDS])
 	if (head.type == SPAWNMSG_HOME) {
 		if (!reaper->home)
 			reaper->home = strdup(directory);
+		return;
+	}
+	if (head.type == SPAWNMSG_CONFINE) {
+		/* Else each child is, or says what it cannot. */
+		if (reaper->confine && confine_starter(reaper->confine) == 0)
+			reaper->confine = NULL;
 		return;
 	}
 	const struct birth birth = {&head, argv, env, directory, fds, reaper->confine};

@@ -71,6 +71,15 @@ int spawner_make_home(struct spawner *spawner)
 	return r;
 }
 
+int spawner_confine(struct spawner *spawner)
+{
+	struct spawn_head head;
+
+	memset(&head, 0, sizeof(head));
+	head.type = SPAWNMSG_CONFINE;
+	return spawnmsg_send(spawner->fd, &head, sizeof(head), NULL);
+}
+
 static void wake(const struct child *child)
 {
 	const uint64_t one = 1;

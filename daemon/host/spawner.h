@@ -53,6 +53,8 @@ struct spawner {
 int spawner_open(struct spawner *spawner, int keep_out_fd) MUST_CHECK;
 /* Makes `home`, if there is none. */
 int spawner_make_home(struct spawner *spawner) MUST_CHECK;
+/* All programs will be in a sandbox: what is the same for all of them is done once. */
+int spawner_confine(struct spawner *spawner) MUST_CHECK;
 /* Starts the dispatcher thread. */
 int spawner_listen(struct spawner *spawner, void (*on_gone)(void *arg), void *arg) MUST_CHECK;
 /* Ends all children and the process; waits for it, but not long. Children that are still known stay CHILD_RUNNING. */

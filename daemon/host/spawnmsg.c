@@ -113,7 +113,7 @@ int spawnmsg_unpack(char *data, size_t len, struct spawn_head *ret_head, char **
 	if (len < sizeof(*ret_head))
 		return -EBADMSG;
 	memcpy(ret_head, data, sizeof(*ret_head));
-	if (ret_head->type == SPAWNMSG_SIGNAL)
+	if (ret_head->type == SPAWNMSG_SIGNAL || ret_head->type == SPAWNMSG_CONFINE)
 		return len == sizeof(*ret_head) ? 0 : -EBADMSG;
 	bool is_home = ret_head->type == SPAWNMSG_HOME;
 	if (!is_home && ret_head->type != SPAWNMSG_START)

@@ -5,6 +5,7 @@
  *                             with it (SCM_RIGHTS) the child's descriptors 0, 1, 2 and, in a sandbox, a ruleset
  *                     SIGNAL  struct spawn_head alone
  *                     HOME    struct spawn_head and a directory that the spawner removes when the host is gone
+ *                     CONFINE struct spawn_head alone: all children are to be confined, so the spawner may be itself
  *   spawner -> host   struct spawn_reply
  *
  * Both ends are one program on one machine, so the structs travel as they are. Pure but for the two calls that
@@ -49,7 +50,7 @@ struct spawn_order {
 	bool is_confined;              /* see confine.h */
 };
 
-enum spawnmsg_type { SPAWNMSG_START = 1, SPAWNMSG_SIGNAL, SPAWNMSG_HOME };
+enum spawnmsg_type { SPAWNMSG_START = 1, SPAWNMSG_SIGNAL, SPAWNMSG_HOME, SPAWNMSG_CONFINE };
 
 struct spawn_head {
 	uint32_t type; /* enum spawnmsg_type */

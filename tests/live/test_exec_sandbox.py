@@ -63,7 +63,7 @@ def sandbox_of(client):
 class Scene:
     """A daemon with everything that a program could be after, a task that runs, and one that tries."""
 
-    def __init__(self, start, place, uid, stack, sandbox="yes", kernel="this kernel"):
+    def __init__(self, start, place, uid, stack, sandbox="yes", kernel="this kernel", more=""):
         self.open, state, secret = place(), place(uid), place(uid)
         program = write(os.path.join(self.open, "acts.py"), f"#!{PYTHON}\n" + open(acts.__file__, encoding="utf-8").read(), mode=0o755)
         shutil.copy("/usr/bin/id", os.path.join(self.open, "id"))
@@ -78,7 +78,7 @@ class Scene:
         config = (f"[daemon]\nstate_dir = {state}/store\n[store]\ntype = sqlite\n[pool default]\nworkers = 2\n"
                   + procs.handler("acts", program, open_files_max="128", sandbox=sandbox, max_output="1M")
                   + procs.handler("other", "/bin/sh", "-c", f"echo x >secret; echo $$ $PWD >{fifo.path}; exec sleep 600",
-                                  write_paths=fifo.path, stdin="none"))
+                                  write_paths=fifo.path, stdin="none") + more)
         self.daemon = start(config, uid=uid, env={"CREDENTIALS_DIRECTORY": secret, "HOME": home}, **KERNELS[kernel])
         self.client = self.daemon.client()
         self.client.post("other")
@@ -104,9 +104,11 @@ class Scene:
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_forbidden_acts_are_refused_or_named_as_not_available(place, start, uid, kernel):
+@pytest.mark.parametrize("free", [False, True], ids=["", "beside free programs"])
+def test_forbidden_acts_are_refused_or_named_as_not_available(place, start, uid, kernel, free):
+    """Also where the process that starts programs must not be confined itself, for the sake of others that are free."""
     with contextlib.ExitStack() as stack:
-        scene = Scene(start, place, uid, stack, kernel=kernel)
+        scene = Scene(start, place, uid, stack, kernel=kernel, more=procs.handler("free", "/bin/true", sandbox="no") if free else "")
         sandbox = sandbox_of(scene.client)
         told = scene.attempt(acts.ACTS)
         could = [name for name, how in told.items() if how["could"]]
