@@ -260,7 +260,7 @@ struct task *board_take_start(struct board *board)
 
 	if (task != NULL) {
 		TAILQ_REMOVE(&board->starts, task, in_place);
-		task->unsent = false;
+		task->unsent = task->on_starts = false;
 	}
 	return task;
 }
@@ -269,6 +269,9 @@ struct task *board_take_ask(struct board *board)
 {
 	struct task *task = TAILQ_FIRST(&board->asks);
 
+	while (task != NULL &&
+		task->dirty) /* it must be written down first that somebody wants it */
+		task = TAILQ_NEXT(task, in_place);
 	if (task != NULL) {
 		TAILQ_REMOVE(&board->asks, task, in_place);
 		task->on_asks = false;

@@ -159,8 +159,8 @@ int board_finish(struct board *board, uint64_t id, uint32_t attempt, const struc
  */
 uint32_t board_host_gone(
 	struct board *board, struct pool *pool, void *host, bool by_us, uint64_t now_us);
-/* Somebody wants it ended: at once if it waits, by its worker if it is active. 0; -EALREADY: asked before; -EPROTO: it has
- * ended. */
+/* Somebody wants it ended: at once if it waits, by its worker, who is asked when that is written down, if it is active. 0; -EALREADY:
+ * asked before; -EPROTO: it has ended. */
 int board_cancel(struct board *board, struct task *task, uint64_t now_us) MUST_CHECK;
 /* Into the queue again, with all its attempts. 0; -EPROTO: it has not ended, or is done; -EBUSY: its end is not written down
  * yet; -EEXIST: another task has its unique key; all else as board_post(). */

@@ -82,13 +82,13 @@ static void leave_place(struct board *board, struct task *task, uint64_t now_us)
 	struct pool *pool = task->pool;
 
 	if (task->state == TASK_ACTIVE) {
-		if (task->unsent && !task->dirty) /* settled, but not handed over yet */
+		if (task->on_starts) /* settled, but not handed over yet */
 			TAILQ_REMOVE(&board->starts, task, in_place);
 		if (task->on_asks)
 			TAILQ_REMOVE(&board->asks, task, in_place);
 		if (task->on_stuck)
 			TAILQ_REMOVE(&board->stuck, task, in_place);
-		task->on_asks = task->on_stuck = false;
+		task->on_starts = task->on_asks = task->on_stuck = false;
 		if (!task->unsent)
 			count_attempt(task, now_us);
 		pool_release(pool, task);
@@ -365,6 +365,8 @@ uint32_t board_host_gone(
 
 int board_cancel(struct board *board, struct task *task, uint64_t now_us)
 {
+	int r;
+
 	if (task_is_ended(task) || task->state == TASK_NEW)
 		return -EPROTO;
 	if (task->state != TASK_ACTIVE) {
@@ -375,9 +377,11 @@ int board_cancel(struct board *board, struct task *task, uint64_t now_us)
 	}
 	if (task->cancelled)
 		return -EALREADY;
+	r = task_step(task, EV_ASK);
+	assert(r == 0); /* it is active */
 	task->cancelled = true;
 	board_ask(board, task, now_us);
-	return 0;
+	return r;
 }
 
 int board_progress(

@@ -51,6 +51,7 @@ static struct task *make_task(const struct restored *row)
 	task->priority = row->priority;
 	task->trials = row->trials;
 	task->suspect = row->suspect;
+	task->cancelled = row->cancelled && row->state == TASK_ACTIVE;
 	task->attempt = row->attempt;
 	task->failures = row->failures;
 	task->retries = row->retries;
@@ -169,29 +170,42 @@ static void sort(struct restore_list *list, int (*compare)(const void *, const v
 	}
 }
 
-/* It was active when the daemon died, and nobody knows how far it came. */
-static void return_active(struct restore *restore, struct task *task)
+/* It was active when the daemon died, and ends with that. */
+static void end_active(struct restore *restore, struct task *task, enum task_event event)
 {
-	bool is_lost = task->handler->settings->on_crash == ON_CRASH_LOST;
 	int r;
 
-	if (is_lost) {
-		task->ended_us = restore->now_us;
-		IGNORE(finish_set_end(task, VIEW_LIT("crashed"),
-			VIEW_LIT("{\"error\":\"the daemon died while the task was "
-				 "running\"}"))); /* lost it is
-			without memory for why, too */
-		unique_drop(restore->board, task);
+	task->ended_us = restore->now_us;
+	IGNORE(finish_set_end(task,
+		event == EV_CANCEL ? VIEW_LIT("cancelled") : VIEW_LIT("crashed"),
+		VIEW_LIT("{\"error\":\"the daemon died while the task was running\"}"))); /* it ends
+		without memory for why, too */
+	unique_drop(restore->board, task);
+	r = task_step(task, event);
+	assert(r == 0); /* it was active */
+	(void)r;        /* with NDEBUG */
+}
+
+/* Nobody knows how far it came. As in finish.c, whoever cancelled it counts first. */
+static void return_active(struct restore *restore, struct task *task)
+{
+	int r;
+
+	if (task->cancelled) {
+		restore->counts.cancelled++;
+		end_active(restore, task, EV_CANCEL);
+	} else if (task->handler->settings->on_crash == ON_CRASH_LOST) {
 		restore->counts.lost++;
+		end_active(restore, task, EV_LOSE);
 	} else {
+		restore->counts.again++;
 		task->started_us = 0;
 		task->queued_us = restore->now_us;
 		task->pool->stats.counters.returned++;
-		restore->counts.again++;
+		r = task_step(task, EV_RETURN);
+		assert(r == 0); /* it was active */
+		(void)r;        /* with NDEBUG */
 	}
-	r = task_step(task, is_lost ? EV_LOSE : EV_RETURN);
-	assert(r == 0); /* it was active */
-	(void)r;        /* with NDEBUG */
 }
 
 static void put_in_queue(struct task *task)
@@ -231,6 +245,7 @@ int restore_finish(struct restore *restore, uint64_t last_id)
 		count_posted(pool);
 	board->last_id = board->tasks.last > last_id ? board->tasks.last : last_id;
 	restore->counts.ended = restore->ended.len;
-	restore->counts.waiting = restore->queued.len - restore->counts.lost;
+	restore->counts.waiting =
+		restore->queued.len - restore->counts.lost - restore->counts.cancelled;
 	return 0;
 }

@@ -5,8 +5,8 @@
  *
  * A task comes back as it was: queued at its place, delayed until its time, ended in the history, with its unique key. It is
  * not dirty, for the store holds it. One that was active when the daemon died is: restore_finish() returns it to its place
- * in the queue, with its attempts counted, or ends it as lost if its handler says so (on_crash). Nobody is told: there are no
- * watches yet.
+ * in the queue, with its attempts counted; or ends it as cancelled if somebody wanted that, or as lost if its handler says so
+ * (on_crash). Nobody is told: there are no watches yet.
  */
 #ifndef WORKPOOL_CORE_RESTORE_H
 #define WORKPOOL_CORE_RESTORE_H
@@ -29,7 +29,8 @@ struct restored {
 	enum task_state state; /* not TASK_NEW */
 	uint8_t priority, trials;
 	bool suspect;
-	bool has_end; /* reason and result say something */
+	bool cancelled; /* active, and somebody wants it ended */
+	bool has_end;   /* reason and result say something */
 	uint32_t attempt, failures, retries, crashes, owner_uid;
 	uint64_t seq;
 	uint64_t posted_us, queued_us, started_us, ended_us, due_us, expires_us;
@@ -39,10 +40,11 @@ struct restored {
 
 /* What came back, for the log. */
 struct restore_counts {
-	uint64_t waiting; /* queued or delayed, those that run again counted */
-	uint64_t again;   /* were active */
-	uint64_t lost;    /* were active, and may not run twice */
-	uint64_t ended;   /* in the history */
+	uint64_t waiting;   /* queued or delayed, those that run again counted */
+	uint64_t again;     /* were active */
+	uint64_t lost;      /* were active, and may not run twice */
+	uint64_t cancelled; /* were active, and somebody had cancelled them */
+	uint64_t ended;     /* in the history */
 };
 
 struct restore {

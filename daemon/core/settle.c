@@ -86,8 +86,10 @@ static void settle_task(struct board *board, struct task *task)
 	task->dirty = false;
 	task->saved = task->state;
 	board_note_saved(task);
-	if (task->state == TASK_ACTIVE && task->unsent)
+	if (task->state == TASK_ACTIVE && task->unsent && !task->on_starts) {
 		TAILQ_INSERT_TAIL(&board->starts, task, in_place);
+		task->on_starts = true;
+	}
 	if (task_is_ended(task)) {
 		TAILQ_INSERT_TAIL(&board->ended, task, in_place);
 		board->n_ended++;
@@ -103,7 +105,7 @@ void board_settle_starts(struct board *board)
 
 	TAILQ_FOREACH_SAFE (task, &board->dirty, in_dirty, next)
 		if (task->state == TASK_ACTIVE && task->unsent && task->saved != TASK_NEW &&
-			task->saved < TASK_ACTIVE &&
+			task->saved < TASK_ACTIVE && !task->cancelled &&
 			task->handler->settings->on_crash == ON_CRASH_RETRY)
 			settle_task(board, task);
 }
@@ -137,18 +139,32 @@ static void board_unretry(struct board *board, struct task *task)
 	unique_drop(board, task);
 }
 
+/* Nobody wants it ended any more, unless something else does. */
+static void board_unask(struct board *board, struct task *task)
+{
+	task->cancelled = false;
+	if (task->overdue || task->stopped)
+		return;
+	if (task->on_asks)
+		TAILQ_REMOVE(&board->asks, task, in_place);
+	task->asked = task->on_asks = false;
+	timer_arm(task);
+}
+
 /* Takes back what this turn did with a task; true: the task waits for the next commit instead. */
 static bool board_undo_task(struct board *board, struct task *task, int error)
 {
 	struct pool *pool = task->pool;
 	int r = 0;
 
-	if (task->state == TASK_ACTIVE && task->unsent) {
+	if (task->state == TASK_ACTIVE && task->unsent && !task->on_starts) {
 		pool_take_back(pool, task);
 		r = task_step(task, EV_UNSTART);
 		assert(r == 0);
 		task->news &= (uint16_t) ~(1u << EV_START | 1u << EV_UNSTART);
 		timer_arm(task);
+	} else if (task->state == TASK_ACTIVE && (task->news & 1u << EV_ASK) != 0) {
+		board_unask(board, task);
 	}
 	if (task->saved == TASK_NEW) {
 		if (task->state == TASK_QUEUED)

@@ -16,6 +16,8 @@
 #define TO(state) ((state) + 1)
 #define TO_SAVED  TO(TASK_STATES) /* what the store holds */
 
+_Static_assert(TASK_EVENTS <= 16, "task->news");
+
 static const uint8_t next_state[TASK_STATES][TASK_EVENTS] = {
 	[TASK_NEW] = {[EV_POST] = TO(TASK_QUEUED), [EV_POST_LATER] = TO(TASK_DELAYED)},
 	[TASK_QUEUED] = {[EV_START] = TO(TASK_ACTIVE),
@@ -29,6 +31,7 @@ static const uint8_t next_state[TASK_STATES][TASK_EVENTS] = {
 		[EV_UNPOST] = TO(TASK_NEW)},
 	[TASK_ACTIVE] = {[EV_OK] = TO(TASK_DONE),
 		[EV_FAIL] = TO(TASK_FAILED),
+		[EV_ASK] = TO(TASK_ACTIVE),
 		[EV_CANCEL] = TO(TASK_CANCELLED),
 		[EV_RETURN] = TO(TASK_QUEUED),
 		[EV_RETURN_LATER] = TO(TASK_DELAYED),

@@ -40,6 +40,7 @@ enum task_event {
 	EV_FAIL,         /* failed, crashed or over its time limit: task_end.reason tells which */
 	EV_RETURN,       /* back to the queue: a retry, or the worker was taken away */
 	EV_RETURN_LATER, /* the same after a pause */
+	EV_ASK, /* somebody wants it ended, and its worker is asked to: active until it has */
 	EV_CANCEL,
 	EV_EXPIRE,
 	EV_LOSE,
@@ -79,10 +80,11 @@ struct task {
 	bool dirty : 1;   /* on board->dirty */
 	bool unsent : 1;  /* started, but not handed over yet */
 	bool overdue : 1; /* the time limit has passed while it was active */
-	bool cancelled : 1; /* somebody wants it ended */
+	bool cancelled : 1; /* somebody wants it ended: written down, so that it does not run again */
 	bool stopped : 1;   /* it was asked to end because the daemon stops */
 	bool asked : 1;     /* its worker was told to end it, or will be with this turn */
 	bool stuck : 1;     /* it did not end though it was asked: its host goes */
+	bool on_starts : 1; /* on board->starts */
 	bool on_asks : 1;   /* on board->asks */
 	bool on_stuck : 1;  /* on board->stuck */
 	bool suspect : 1;   /* was in a host when it died: runs alone */

@@ -1,4 +1,4 @@
--- The store's tables, version 1 (PRAGMA user_version; sqlite_db.c has the way here from every earlier version).
+-- The store's tables, version 2 (PRAGMA user_version; sqlite_db.c has the way here from every earlier version).
 -- Times are the calendar's in microseconds, 0: not. A text that is not there is NULL.
 
 -- Every task that has not been forgotten; which pool and handler it belongs to is told by name, so that one that is not configured any
@@ -17,6 +17,7 @@ CREATE TABLE task (
 	ended INTEGER NOT NULL,
 	due INTEGER NOT NULL,      -- while it is delayed
 	expires INTEGER NOT NULL,
+	asked INTEGER NOT NULL,    -- it is active, and somebody has cancelled it
 	reason TEXT,               -- of its end, or of its last attempt's; NULL: none has ended
 	result TEXT,
 	pool TEXT NOT NULL,

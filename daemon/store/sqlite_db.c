@@ -33,7 +33,10 @@ static const char schema[] =
 	;
 
 /* upgrades[v]: from version v to v + 1; [0]: there is none before 1. */
-static const char *const upgrades[SQLITE_DB_VERSION] = {NULL};
+static const char *const upgrades[SQLITE_DB_VERSION] = {
+	NULL,
+	"ALTER TABLE task ADD COLUMN asked INTEGER NOT NULL DEFAULT 0",
+};
 
 /* The lock before the log is looked at, or its index would be a file. */
 static const char lock[] = "PRAGMA locking_mode = EXCLUSIVE;";

@@ -13,7 +13,7 @@
 #include "store/store.h"
 #include "store/store_sqlite.h"
 
-#define SQLITE_DB_VERSION 1 /* of the tables */
+#define SQLITE_DB_VERSION 2 /* of the tables */
 #define SQLITE_DB_PAGE    4096
 #define SQLITE_DB_FRAME_HEAD                                                                       \
 	24 /* bytes in the log before each page: sqlite.org/fileformat2.html, 4.1 */

@@ -16,7 +16,6 @@
 #include "core/restore.h"
 #include "store/sqlite_row.h"
 
-
 struct loading {
 	struct sqlite_db *db;
 	struct board *board;
@@ -162,10 +161,11 @@ static void tell(const struct loading *loading, uint64_t took_us)
 
 	log_info("restored",
 		"%s: %llu tasks wait, %llu of them were running and run again, %llu were lost, "
-		"%llu have ended; in %llu ms",
+		"%llu cancelled, %llu have ended; in %llu ms",
 		loading->db->path, (unsigned long long)counts->waiting,
 		(unsigned long long)counts->again, (unsigned long long)counts->lost,
-		(unsigned long long)counts->ended, (unsigned long long)(took_us / US_PER_MS));
+		(unsigned long long)counts->cancelled, (unsigned long long)counts->ended,
+		(unsigned long long)(took_us / US_PER_MS));
 	if (loading->db->unknown > 0)
 		log_warning("unknown_tasks",
 			"%s: %llu tasks are kept whose pool or handler is not in the configuration",

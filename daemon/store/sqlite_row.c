@@ -1,5 +1,5 @@
 /*
- * sqlite_row: see sqlite_row.h. Parameters 1 to 13 are the same for all that writes a task: what of it can change.
+ * sqlite_row: see sqlite_row.h. Parameters 1 to 14 are the same for all that writes a task: what of it can change.
  */
 #include "store/sqlite_row.h"
 
@@ -20,14 +20,14 @@ _Static_assert(TASK_QUEUED == 1 && TASK_DELAYED == 2 && TASK_ACTIVE == 3 && TASK
 #define MOVE                                                                                       \
 	"UPDATE task SET state = ?2, attempt = ?3, failures = ?4, crashes = ?5, trials = ?6, "     \
 	"suspect = ?7, seq = ?8, "                                                                 \
-	"queued = ?9, started = ?10, ended = ?11, due = ?12, expires = ?13"
+	"queued = ?9, started = ?10, ended = ?11, due = ?12, expires = ?13, asked = ?14"
 
 #define POST                                                                                       \
 	"INSERT INTO task (id, state, attempt, failures, crashes, trials, suspect, seq, "          \
-	"queued, started, ended, due, expires, reason, result, pool, handler, owner, priority, "   \
-	"retries, posted, timeout, delay, name, key, args) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "   \
-	"?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, "      \
-	"?25, ?26)"
+	"queued, started, ended, due, expires, asked, reason, result, pool, handler, owner, "      \
+	"priority, retries, posted, timeout, delay, name, key, args) VALUES (?1, ?2, ?3, ?4, ?5, " \
+	"?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, "   \
+	"?24, ?25, ?26, ?27)"
 
 #define NUMBER                                                                                     \
 	"INSERT INTO number (owner, name, value) VALUES (?1, ?2, ?3) ON CONFLICT (owner, name) "   \
@@ -40,7 +40,7 @@ const char *const sqlite_row_texts[SQL_STATEMENTS] = {
 	[SQL_POST] = POST,
 	[SQL_POST_LARGE] = "INSERT INTO large (id, args) VALUES (?1, ?2)",
 	[SQL_MOVE] = MOVE " WHERE id = ?1",
-	[SQL_END] = MOVE ", reason = ?14, result = ?15 WHERE id = ?1",
+	[SQL_END] = MOVE ", reason = ?15, result = ?16 WHERE id = ?1",
 	[SQL_FORGET] = "DELETE FROM task WHERE id = ?1",
 	[SQL_FORGET_LARGE] = "DELETE FROM large WHERE id = ?1",
 	[SQL_NUMBER] = NUMBER,
@@ -50,7 +50,7 @@ const char *const sqlite_row_texts[SQL_STATEMENTS] = {
 
 const char sqlite_row_select[] =
 	"SELECT id, state, attempt, failures, crashes, trials, suspect, seq, queued, started, "
-	"ended, due, expires, reason, result, "
+	"ended, due, expires, asked, reason, result, "
 	"pool, handler, owner, priority, retries, posted, timeout, delay, name, key, "
 	"coalesce(args, (SELECT args FROM large WHERE large.id = task.id)) FROM task ORDER BY id";
 
@@ -68,6 +68,7 @@ enum column {
 	COL_ENDED,
 	COL_DUE,
 	COL_EXPIRES,
+	COL_ASKED,
 	COL_REASON,
 	COL_RESULT,
 	COL_POOL,
@@ -126,6 +127,7 @@ static void bind_life(sqlite3_stmt *statement, const struct task *task)
 	bind_number(
 		statement, COL_DUE, task->state == TASK_DELAYED ? wall_of(task, task->due_us) : 0);
 	bind_number(statement, COL_EXPIRES, wall_of(task, task->expires_us));
+	bind_number(statement, COL_ASKED, task->state == TASK_ACTIVE && task->cancelled);
 }
 
 static void bind_end(sqlite3_stmt *statement, const struct task *task)
@@ -177,7 +179,7 @@ int sqlite_row_write(struct sqlite_db *db, const struct task *task)
 {
 	/* Those after which task->end says the same as before, or nothing. */
 	const unsigned moves = 1u << EV_POST | 1u << EV_POST_LATER | 1u << EV_DUE | 1u << EV_START |
-			       1u << EV_RETRY | 1u << EV_UNSTART;
+			       1u << EV_RETRY | 1u << EV_UNSTART | 1u << EV_ASK;
 	enum sqlite_statement which = (task->news & ~moves) != 0 ? SQL_END : SQL_MOVE;
 
 	if (task->saved == TASK_NEW)
@@ -283,6 +285,7 @@ void sqlite_row_read(sqlite3_stmt *statement, uint64_t now_us, uint64_t wall_us,
 		.started_us = past_of(number_at(statement, COL_STARTED), now_us, wall_us),
 		.ended_us = past_of(number_at(statement, COL_ENDED), now_us, wall_us),
 		.suspect = number_at(statement, COL_SUSPECT) != 0,
+		.cancelled = number_at(statement, COL_ASKED) != 0,
 		.expires_us = mono_of(number_at(statement, COL_EXPIRES), now_us, wall_us),
 		.timeout_us = number_at(statement, COL_TIMEOUT),
 		.delay_us = number_at(statement, COL_DELAY),

@@ -27,22 +27,27 @@
 static const char export_tasks[] = "SELECT json_object(" OUT("id") "'state', " STATE_WORD ", " OUT(
 	"pool") OUT("handler") OUT("owner") OUT("priority") OUT("attempt") OUT("retries")
 	OUT("failures") OUT("crashes") OUT("trials") OUT("suspect") OUT("seq") OUT("posted")
-		OUT("queued") OUT("started") OUT("ended") OUT("due") OUT("expires") OUT("timeout")
-			OUT("delay") OUT("name") OUT("key") OUT("reason") OUT(
+		OUT("queued") OUT("started") OUT("ended") OUT("due") OUT("expires") OUT("asked")
+			OUT("timeout") OUT("delay") OUT("name") OUT("key") OUT("reason") OUT(
 				"result") "'args', coalesce(args, (SELECT args FROM large WHERE "
 					  "large.id = task.id))) FROM task ORDER BY id";
+/* What a file of an earlier version lacks; before export_tasks. */
+static const char *const lacks[SQLITE_DB_VERSION] = {
+	"", "WITH task AS (SELECT *, 0 AS asked FROM main.task) "};
 static const char export_numbers[] = "SELECT json_object('owner', owner, 'number', name, 'value', "
 				     "value) FROM number ORDER BY owner, name";
 
 static const char import_task[] =
 	"INSERT INTO task (id, state, pool, handler, owner, priority, attempt, retries, failures, "
 	"crashes, trials, suspect, seq, "
-	"posted, queued, started, ended, due, expires, timeout, delay, name, key, reason, result, "
+	"posted, queued, started, ended, due, expires, asked, timeout, delay, name, key, reason, "
+	"result, "
 	"args) VALUES (" FIELD("id") ", " STATE_NUMBER
 				     ", " FIELD("pool") ", " FIELD("handler") ", " FIELD("owner") ", " FIELD("priority") ", " FIELD("attempt") ", " FIELD("retries") ", " FIELD("failures") ", " FIELD("crashes") ", " FIELD("trials") ", " FIELD("suspect") ", " FIELD("seq") ", " FIELD("posted") ", " FIELD("queued") ", " FIELD("started") ", " FIELD("ended") ", " FIELD(
-					     "due") ", " FIELD("expires") ", " FIELD("timeout") ","
-												" " FIELD("delay") ", " FIELD("name") ", " FIELD("key") ", " FIELD(
-													"reason") ", " FIELD("result") ", " FIELD("args") ")";
+					     "due") ", " FIELD("expires") ", coalesce(" FIELD("aske"
+											      "d") ", 0), " FIELD("timeout") ","
+															     " " FIELD("delay") ", " FIELD("name") ", " FIELD("key") ", " FIELD(
+																     "reason") ", " FIELD("result") ", " FIELD("args") ")";
 static const char import_number[] = "INSERT INTO number (owner, name, value) VALUES (" FIELD(
 	"owner") ", " FIELD("number") ", " FIELD("value") ") ON CONFLICT (owner, name) DO UPDATE "
 							  "SET value = excluded.value";
@@ -171,6 +176,23 @@ int store_file_check(const char *path, FILE *out, char *ret_why)
 	return r;
 }
 
+/* Of any version up to ours; of a later one as much as it has in common. */
+static int list_tasks(sqlite3 *db, FILE *out, uint64_t *ret_n)
+{
+	sqlite3_stmt *statement = NULL;
+	auto_free char *sql = NULL;
+	int version = 0;
+
+	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL) == SQLITE_OK &&
+		sqlite3_step(statement) == SQLITE_ROW)
+		version = sqlite3_column_int(statement, 0);
+	(void)sqlite3_finalize(statement); /* says again what step() said */
+	if (asprintf(&sql, "%s%s", version > 0 && version < SQLITE_DB_VERSION ? lacks[version] : "",
+		    export_tasks) < 0)
+		return -1;
+	return list_rows(db, sql, "", out, ret_n);
+}
+
 int store_file_export(const char *path, FILE *out, char *ret_why)
 {
 	sqlite3 *db;
@@ -179,7 +201,7 @@ int store_file_export(const char *path, FILE *out, char *ret_why)
 
 	if (r < 0)
 		return r;
-	if (list_rows(db, export_tasks, "", out, &n_tasks) < 0)
+	if (list_tasks(db, out, &n_tasks) < 0)
 		r = failed(db, path, ret_why);
 	if (list_rows(db, export_numbers, "", out, &n) < 0 && r == 0)
 		r = failed(db, path, ret_why);

@@ -4,6 +4,7 @@
  * What must be on the disk before what leaves (else a power cut makes it untrue), for the promise of workpoold(8):
  *
  *   a post, a retry that somebody asked for    before its answer: the task would be gone, or ended as before
+ *   that somebody cancelled an active task     before its answer, and before its worker is asked: it would run again
  *   an end                                     before its answer, and before it is told to whoever waits: it would run again
  *   a start of a handler with on_crash = lost  before its hand-over: it would run twice, for nobody would know of the first time
  *   what comes back of such a task             as its start: it would be lost though it may run
@@ -12,7 +13,7 @@
  *   a delay that is over, what was forgotten   not at all: the same happens again
  *
  * So commit() puts the turn into the log, where it survives the daemon's death; the starts that need no more are handed over; and
- * flush() waits for the disk, if there is one of the first four, while they run already. A turn without them reaches the disk with the
+ * flush() waits for the disk, if there is one of the first five, while they run already. A turn without them reaches the disk with the
  * next one that is flushed. A log is read from its beginning and in order, so nothing can be there without all that was before it.
  * SQLite itself (synchronous = NORMAL) only flushes round a checkpoint.
  *
@@ -42,8 +43,9 @@ static bool must_flush(const struct task *task)
 	bool was_ended = task->saved >= TASK_DONE,
 	     is_once = task->handler->settings->on_crash == ON_CRASH_LOST;
 	bool was_active = task->saved == TASK_ACTIVE, is_active = task->state == TASK_ACTIVE;
+	bool is_asked = (task->news & 1u << EV_ASK) != 0;
 
-	return task->saved == TASK_NEW || task_is_ended(task) || was_ended ||
+	return task->saved == TASK_NEW || task_is_ended(task) || was_ended || is_asked ||
 	       (is_once && (was_active || is_active));
 }
 

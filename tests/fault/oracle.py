@@ -15,19 +15,21 @@ class Post:
 
 
 class Task:
-    """end: (state, attempt) that somebody was told, attempt None: not which; before: the end that a retry took away."""
-    __slots__ = ("id", "post", "end", "ended", "before", "retrying", "cancelling", "waited", "acknowledged")
+    """end: (state, attempt) that somebody was told, attempt None: not which; before: the end that a retry took away; asked: in which life
+    of the daemon somebody was told that its worker is asked to end it, 0: none."""
+    __slots__ = ("id", "post", "end", "ended", "before", "retrying", "cancelling", "asked", "waited", "acknowledged")
 
     def __init__(self, id, post):
         self.id, self.post = id, post
         self.end, self.ended, self.before = None, 0, None
-        self.retrying, self.cancelling, self.waited, self.acknowledged = False, False, 0, False
+        self.retrying, self.cancelling, self.asked, self.waited, self.acknowledged = False, False, 0, 0, False
 
 
 class Oracle:
     def __init__(self):
         self.posts, self.tasks = {}, {}
         self.tick = 0  # grows with everything that happens here, in order
+        self.life = 1  # of the daemon
         self.floor = 0  # all tasks up to this one are known to have ended
         self.last_id = 0  # ids of later posts are above, once the daemon has died
         self.runs = collections.Counter()  # (id, attempt)
@@ -119,6 +121,9 @@ class Oracle:
         if outcome["result"] == "cancelled":
             self.n["cancels"] += 1
             self.end(task, "cancelled", None)
+        elif outcome["result"] == "asked":
+            self.n["asked"] += 1
+            task.asked = self.life
 
     def retried(self, task, outcome):
         self.tick += 1
@@ -126,7 +131,7 @@ class Oracle:
         if outcome["result"] == "queued":
             self.n["retries"] += 1
             task.before, task.end, task.ended = task.end, None, 0
-            task.cancelling = False
+            task.cancelling, task.asked = False, 0
             self.floor = min(self.floor, task.id - 1)
 
     # What is there after a restart.
@@ -167,7 +172,10 @@ class Oracle:
             self.fault("id twice", f"{id} was {task.post.name} and is {post.name}")
         if task.end and task.retrying and (state, attempt) != task.end:
             task.before, task.end, task.ended = task.end, None, 0  # the retry came through, its answer did not
+            task.asked = 0
         task.retrying = False
+        if task.asked and state not in ENDS and (state != "active" or task.asked < self.life):
+            self.fault("cancel lost", f"{id} is {state}, attempt {attempt}, and somebody was told that it is asked to end")
         if task.end and task.end[0] == state and task.end[1] in (None, attempt):
             task.end = (state, attempt)
         elif task.end:
@@ -212,4 +220,4 @@ class Oracle:
 
     @property
     def n_lost(self):
-        return sum(self.n[kind] for kind in ("lost", "retry lost"))
+        return sum(self.n[kind] for kind in ("lost", "retry lost", "cancel lost"))

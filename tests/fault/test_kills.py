@@ -1,6 +1,6 @@
 """kill -9 at random moments (workpoold(8), "Delivery"): posters, waiters, cancels and retries; and after each restart the oracle counts.
 
-Planted faults that turn it red: a commit that says 0 and rolls back, an end or a start that is not written down, unique keys that a
+Planted faults that turn it red: a commit that says 0 and rolls back, an end, a start or a cancel that is not written down, unique keys that a
 restart forgets, ids that begin one too low."""
 import contextlib
 import os
@@ -16,15 +16,17 @@ KILLS = int(os.environ.get("FAULT_KILLS", 60))
 KILLS_A_ROUND = 60  # then with a fresh store: what is looked at each time stays small
 POSTS_A_KILL = 1000  # at most; half of it on average
 PIPELINE = 24
-PROGRAMS, ONCE = ("mark", "once"), ("once",)
+PROGRAMS, ONCE = ("mark", "once", "slow"), ("once",)
 
 
 def config(folder):
     """Programs tell by themselves that they run, in a file that no daemon knows of."""
-    text = f'echo "$WORKPOOL_TASK_ID $WORKPOOL_ATTEMPT" >>{folder}/runs\n'
-    return (f"[daemon]\nstate_dir = {folder}\nhistory_max = 1000000\n[store]\ntype = sqlite\n"
+    own = os.path.join(folder, "programs")
+    text = f'echo "$WORKPOOL_TASK_ID $WORKPOOL_ATTEMPT" >>{own}/runs\n'
+    return (f"[daemon]\nstate_dir = {folder}/state\nhistory_max = 1000000\n[store]\ntype = sqlite\n"
             "[pool default]\nworkers = 6\ncapacity = 1000000\n"
-            + procs.shell_handler(folder, "mark", text) + procs.shell_handler(folder, "once", text, on_crash="lost"))
+            + procs.shell_handler(own, "mark", text) + procs.shell_handler(own, "once", text, on_crash="lost")
+            + procs.shell_handler(own, "slow", text + "trap '' TERM\nexec sleep 0.2\n"))  # it does not end when asked
 
 
 class Posters:
@@ -32,6 +34,7 @@ class Posters:
 
     def __init__(self, crowd, path, oracle, dice):
         self.oracle, self.dice = oracle, dice
+        self.slow = []  # tasks that run long enough to be cancelled meanwhile
         self.recent = []  # tasks to be waited for, cancelled, retried
         self.n_acknowledged = 0
         self.lines = [Line(crowd, path) for _ in range(4)]
@@ -75,6 +78,8 @@ class Posters:
         self.n_acknowledged += 1
         if task is not None:
             self.recent.append(task)
+            if post.handler == "slow":
+                self.slow.append(task)
             if len(self.recent) > 400:
                 del self.recent[:200]
 
@@ -92,6 +97,8 @@ class Posters:
     def cancel_or_retry(self):
         failed = [task for task in self.recent[-50:] if task.end and task.end[0] in ("failed", "cancelled")]
         task = self.dice.choice(failed if failed and self.dice.random() < 0.5 else self.recent)
+        if self.slow and self.dice.random() < 0.2:
+            task = self.slow.pop(0)  # the oldest: it is active, if any
         if task.post.key or task.waited or task.retrying:
             return
         if task.end is None:
@@ -126,11 +133,13 @@ class Round:
 
     def __init__(self, folder, dice):
         self.folder, self.dice, self.oracle = folder, dice, Oracle()
+        os.mkdir(os.path.join(folder, "programs"))
         self.config = config(folder)
         self.n_read = 0
         self.n_kills = self.n_bad_starts = 0
 
     def start(self, ready=True):
+        self.oracle.life += 1
         try:
             return Victim(self.config, ready=ready)
         except AssertionError as error:
@@ -139,7 +148,7 @@ class Round:
             raise
 
     def read_runs(self):
-        with contextlib.suppress(FileNotFoundError), open(os.path.join(self.folder, "runs"), encoding="ascii") as file:
+        with contextlib.suppress(FileNotFoundError), open(os.path.join(self.folder, "programs", "runs"), encoding="ascii") as file:
             file.seek(self.n_read)
             text = file.read()
             end = text.rfind("\n") + 1
@@ -215,7 +224,7 @@ def test_kills(tmp_path, dice, tell):
             break
     again, unknown = total.get("run again", 0), total.get("unknown", 0)
     tell(f"{total['tried']} tried, {total.get('crash', 0)} crashed, {total['lost']} lost ({kills} kills; {total['acknowledged']} posts acknowledged, "
-         f"{total['ends']} ends, {total['runs']} runs of programs, {total['cancels']} cancels, {total['retries']} retries; "
+         f"{total['ends']} ends, {total['runs']} runs of programs, {total['cancels']} cancels, {total['asked']} of active tasks, {total['retries']} retries; "
          f"{again} run again, {unknown} unknown, {total.get('start failed', 0)} failed starts)")
     assert not bad, "\n".join(bad)
     assert total["acknowledged"] >= KILLS * POSTS_A_KILL / 3

@@ -232,7 +232,8 @@ static struct task *running(void)
 {
 	struct task *task, *found = NULL;
 
-	BOARD_FOREACH (task, fx.board) {
+	BOARD_FOREACH(task, fx.board)
+	{
 		if (task->state != TASK_ACTIVE)
 			continue;
 		ck_assert_ptr_null(found);
@@ -342,6 +343,8 @@ START_TEST(test_finish_nobody_is_stuck_who_was_not_asked)
 
 	ck_assert_int_eq(board_cancel(fx.board, task, fx.now_us), 0);
 	ck_assert_int_eq(board_cancel(fx.board, task, fx.now_us), -EALREADY);
+	ck_assert_ptr_null(board_take_ask(fx.board)); /* that has to be written down first */
+	board_settle(fx.board, fx.now_us);
 	fx.now_us += 7 * US_PER_SEC;
 	deadline_run(&fx.board->deadlines, fx.now_us);
 	ck_assert_ptr_null(board_take_stuck(fx.board));
@@ -350,6 +353,30 @@ START_TEST(test_finish_nobody_is_stuck_who_was_not_asked)
 	fx.now_us += 7 * US_PER_SEC;
 	deadline_run(&fx.board->deadlines, fx.now_us);
 	ck_assert_ptr_eq(board_take_stuck(fx.board), task);
+	fixture_turn(&fx, 0);
+}
+END_TEST
+
+START_TEST(test_cancel_of_an_active_task_that_is_not_written_is_taken_back)
+{
+	struct task *task = run_one(0, 1000);
+
+	ck_assert_int_eq(board_cancel(fx.board, task, fx.now_us), 0);
+	ck_assert(task->dirty && task->asked);
+	board_undo(fx.board, -EIO);
+	fixture_check(&fx);
+	ck_assert(!task->dirty && !task->asked && !task->cancelled && !task->on_asks);
+	ck_assert_uint_eq(task->state, TASK_ACTIVE);
+	ck_assert_ptr_null(board_take_ask(fx.board));
+	/* Its time limit passes as ever; that it is asked for that is not taken back. */
+	fx.now_us += 1000;
+	deadline_run(&fx.board->deadlines, fx.now_us);
+	ck_assert(task->asked && task->overdue && !task->dirty);
+	ck_assert_int_eq(board_cancel(fx.board, task, fx.now_us), 0);
+	board_undo(fx.board, -EIO);
+	ck_assert(task->asked && !task->cancelled);
+	ck_assert_ptr_eq(board_take_ask(fx.board), task);
+	fixture_check(&fx);
 	fixture_turn(&fx, 0);
 }
 END_TEST
@@ -485,6 +512,7 @@ int main(void)
 	tcase_add_test(tcase, test_finish_finds_the_one_that_is_to_blame);
 	tcase_add_test(tcase, test_finish_stuck_task_costs_its_host_after_kill_after);
 	tcase_add_test(tcase, test_finish_nobody_is_stuck_who_was_not_asked);
+	tcase_add_test(tcase, test_cancel_of_an_active_task_that_is_not_written_is_taken_back);
 	tcase_add_test(tcase, test_cancel_of_each_state);
 	add_retry_tests(tcase);
 	return fixture_run("finish", tcase);

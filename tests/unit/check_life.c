@@ -355,13 +355,19 @@ START_TEST(test_cancel_is_not_told_before_it_is_written_down)
 	fx_turn();
 	must_have(client_hear(client), "StorageFailed");
 	must_have(client_hear(other), "StorageFailed");
-	/* An active one is asked all the same: there is nothing to be written down. */
-	ASK(client, CALL("Cancel", "\"ids\":[\"1\"]"), "\"result\":\"asked\"");
+	/* Nor is an active one asked: it would run again after a restart. */
+	ASK(client, CALL("Cancel", "\"ids\":[\"1\"]"), "StorageFailed");
+	ASK(client, CALL("Cancel", "\"state\":\"active\""), "StorageFailed");
+	host_hear(host_of("default"));
+	ck_assert_uint_eq(host_of("default")->n_cancels, 0);
 	fx.store_error = 0;
 	fx_pass(2 * US_PER_SEC);
 	fx_turn();
 	ASK(client, CALL("Cancel", "\"ids\":[\"2\"]"),
 		"\"was\":\"cancelled\",\"result\":\"ended\"");
+	ASK(client, CALL("Cancel", "\"ids\":[\"1\"]"), "\"result\":\"asked\"");
+	host_hear(host_of("default"));
+	ck_assert_uint_eq(host_of("default")->n_cancels, 1);
 	(void)close(client);
 	(void)close(other);
 	fx_close();

@@ -162,6 +162,10 @@ static void cancel(struct mtask *m)
 		model_end(m, TASK_CANCELLED);
 	} else if (m->state == TASK_ACTIVE) {
 		expected = m->cancelled ? -EALREADY : 0;
+		if (!m->cancelled) {
+			model_step(m, TASK_ACTIVE);
+			m->is_news = true;
+		}
 		m->cancelled = true;
 		model_ask(m);
 	}
@@ -371,7 +375,7 @@ static void do_hand_over(void)
 	struct task *task;
 
 	while ((all || pick(3) != 0) && (task = board_take_start(fx->board)) != NULL)
-		model_by_id(task->id)->unsent = false;
+		model_by_id(task->id)->unsent = model_by_id(task->id)->on_starts = false;
 	while ((all || pick(3) != 0) && (task = board_take_ask(fx->board)) != NULL)
 		model_by_id(task->id)->on_asks = false;
 	while (pick(3) != 0 && (task = board_take_stuck(fx->board)) != NULL)

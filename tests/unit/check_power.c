@@ -20,6 +20,7 @@ struct known {
 		uint64_t id;
 		uint32_t attempt;
 		enum task_state state;
+		bool is_cancelled; /* while it was active */
 	} tasks[ROOM];
 	size_t n;
 	uint64_t last_id;
@@ -40,6 +41,7 @@ static void remember(struct known *known, const struct board *board)
 		ck_assert_uint_lt(known->n, ROOM);
 		known->tasks[known->n].id = task->id;
 		known->tasks[known->n].attempt = task->attempt;
+		known->tasks[known->n].is_cancelled = task->state == TASK_ACTIVE && task->cancelled;
 		known->tasks[known->n++].state = (enum task_state)task->state;
 	}
 }
@@ -59,6 +61,8 @@ static void compare(const struct known *known, const struct board *board, bool w
 					      task->attempt != known->tasks[i].attempt))
 			sums.undone += !within ||
 				       task->state != TASK_QUEUED; /* perhaps the turn retried it */
+		else if (known->tasks[i].is_cancelled)
+			sums.undone += !task_is_ended(task); /* it would run again */
 		else if (!was_ended && task_is_ended(task) && !within)
 			sums.undone++; /* a retry that was told */
 	}

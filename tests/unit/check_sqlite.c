@@ -16,11 +16,25 @@ static uint64_t wall_of(const struct task *task, uint64_t at_us)
 	return at_us != 0 ? task->posted_wall_us + (at_us - task->posted_us) : 0;
 }
 
+/* It was active, somebody had cancelled it, and it ends with the daemon; before that and after. */
+static bool dies_cancelled(const struct task *task, bool has_crashed)
+{
+	return has_crashed ? task->state == TASK_ACTIVE && task->cancelled
+			   : task->state == TASK_CANCELLED && task->saved == TASK_ACTIVE;
+}
+
 static void dump_task(struct buf *out, const struct task *task, bool has_crashed)
 {
 	bool again = has_crashed && task->state == TASK_ACTIVE;
 	struct view args = task_args(task), result = task_result(task);
-	int r = buf_printf(out,
+	int r;
+
+	if (dies_cancelled(task, has_crashed)) {
+		r = buf_printf(out, "%lu a%u is cancelled\n", task->id, task->attempt);
+		ck_assert_int_eq(r, 0);
+		return;
+	}
+	r = buf_printf(out,
 		"%lu %s %s %s p%d t%d s%d a%u f%u/%u c%u u%u posted %lu queued %lu started %lu "
 		"ended %lu due %lu expires %lu limit "
 		"%lu delay %lu seq %lu '%s' '%s' '%.*s' end %d '%s' '%.*s'\n",
@@ -42,11 +56,15 @@ static void dump_task(struct buf *out, const struct task *task, bool has_crashed
 	ck_assert_int_eq(r, 0);
 }
 
-static void dump_counts(struct buf *out, const char *name, const uint64_t count[TASK_STATES])
+/* more: that will be cancelled. */
+static void dump_counts(
+	struct buf *out, const char *name, const uint64_t count[TASK_STATES], uint64_t more)
 {
 	ck_assert_int_eq(buf_printf(out, "%s", name), 0);
 	for (unsigned state = TASK_DONE; state < TASK_STATES; state++)
-		ck_assert_int_eq(buf_printf(out, " %lu", count[state]), 0);
+		ck_assert_int_eq(
+			buf_printf(out, " %lu", count[state] + (state == TASK_CANCELLED) * more),
+			0);
 	ck_assert_int_eq(buf_append(out, "\n", 1), 0);
 }
 
@@ -62,6 +80,17 @@ static void dump_counters(struct buf *out, const struct pool *pool, uint64_t ret
 		0);
 }
 
+static uint64_t count_dying(
+	const struct board *board, const struct pool *pool, const struct handler *handler)
+{
+	const struct task *task;
+	uint64_t n = 0;
+
+	BOARD_FOREACH(task, board)
+	n += (task->pool == pool || task->handler == handler) && dies_cancelled(task, true);
+	return n;
+}
+
 /* The caller frees it. has_crashed: what runs is told as what it will be. */
 static char *dump(const struct board *board, bool has_crashed)
 {
@@ -71,17 +100,19 @@ static char *dump(const struct board *board, bool has_crashed)
 	char *text;
 
 	buf_init(&out, 64u << 20);
-	BOARD_FOREACH (task, board)
-		dump_task(&out, task, has_crashed);
+	BOARD_FOREACH(task, board)
+	dump_task(&out, task, has_crashed);
 	ck_assert_int_eq(buf_printf(&out, "ended:"), 0);
 	TAILQ_FOREACH (task, &board->ended, in_place)
 		ck_assert_int_eq(buf_printf(&out, " %lu", task->ended_us), 0);
 	TAILQ_FOREACH (pool, &board->pools, link) {
-		dump_counts(&out, "\npool", pool->count);
+		dump_counts(&out, "\npool", pool->count,
+			has_crashed ? count_dying(board, pool, NULL) : 0);
 		dump_counters(&out, pool, 0);
 	}
 	for (size_t i = 0; i < board->settings->n_handlers; i++)
-		dump_counts(&out, "handler", board->handlers[i].count);
+		dump_counts(&out, "handler", board->handlers[i].count,
+			has_crashed ? count_dying(board, NULL, &board->handlers[i]) : 0);
 	ck_assert_int_eq(buf_append(&out, "", 1), 0);
 	text = mem_dup(buf_view(&out).data, buf_len(&out));
 	buf_done(&out);
@@ -162,6 +193,57 @@ START_TEST(test_sqlite_every_state_comes_back)
 	ck_assert_uint_eq(fx->pool->stats.counters.returned, 2);
 	box_turn_ok(&box);
 	crash_and_compare(&box); /* what was returned is written as what it is */
+	box_close(&box);
+}
+END_TEST
+
+/* Also what may not run twice: that somebody wanted it ended counts first. */
+START_TEST(test_sqlite_a_task_that_was_cancelled_does_not_run_again)
+{
+	struct box box;
+	struct fixture *fx = &box.fx;
+	struct post post;
+	struct task *task;
+	uint64_t flushes;
+
+	box_init(&box, 2, 100);
+	fx->handlers[0].on_crash = _i == 0 ? ON_CRASH_RETRY : ON_CRASH_LOST;
+	box_open(&box);
+	post = box_post(&box);
+	post.unique = VIEW_LIT("k");
+	task = fixture_post_as(fx, &post);
+	(void)box_post_one(&box); /* runs again, or is lost */
+	box_turn_ok(&box);
+	box_turn_ok(&box);
+	ck_assert_uint_eq(task->state, TASK_ACTIVE);
+	flushes = store_status(box.store).flushes;
+	ck_assert_int_eq(board_cancel(fx->board, task, fx->now_us), 0);
+	box_turn_ok(&box);
+	ck_assert_uint_eq(task->state, TASK_ACTIVE);
+	ck_assert_uint_eq(store_status(box.store).flushes, flushes + 1); /* before its answer */
+	box_crash(&box);
+	task = board_find_task(fx->board, 1);
+	ck_assert_uint_eq(task->state, TASK_CANCELLED);
+	ck_assert_str_eq(task_reason(task), "cancelled");
+	ck_assert_ptr_nonnull(strstr(task_result(task).data, "the daemon died"));
+	ck_assert_uint_eq(board_find_task(fx->board, 2)->state, _i == 0 ? TASK_QUEUED : TASK_LOST);
+	ck_assert_uint_eq(fx->pool->count[TASK_CANCELLED], 1);
+	ck_assert_uint_eq(fx->pool->stats.counters.posted, 2);
+	post = box_post(&box);
+	post.unique = VIEW_LIT("k");
+	(void)fixture_post_as(fx, &post); /* its key is free */
+	box_turn_ok(&box);
+	/* Retried it is nobody's wish any more that it ends. */
+	ck_assert_int_eq(
+		board_retry(fx->board, board_find_task(fx->board, 1), fx->now_us), -EEXIST);
+	ck_assert_int_eq(board_cancel(fx->board, board_find_task(fx->board, 3), fx->now_us), 0);
+	box_turn_ok(&box);
+	box_crash(&box);
+	box_turn_ok(&box);
+	ck_assert_int_eq(board_retry(fx->board, board_find_task(fx->board, 1), fx->now_us), 0);
+	box_turn_ok(&box);
+	box_crash(&box);
+	ck_assert_uint_ne(board_find_task(fx->board, 1)->state, TASK_CANCELLED);
 	box_close(&box);
 }
 END_TEST
@@ -873,6 +955,7 @@ int main(void)
 
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, test_sqlite_every_state_comes_back);
+	tcase_add_loop_test(tcase, test_sqlite_a_task_that_was_cancelled_does_not_run_again, 0, 2);
 	tcase_add_test(tcase, test_sqlite_what_may_not_run_twice_is_lost_and_said_so);
 	tcase_add_loop_test(tcase, test_sqlite_whatever_happens_comes_back, 0, 5);
 	tcase_add_test(tcase, test_sqlite_order_of_starts_survives);

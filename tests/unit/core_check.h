@@ -101,7 +101,8 @@ static inline void fixture_check_task(const struct fixture *fx, const struct tas
 	MUST((task->slot != NULL) == is_active);
 	MUST((task->started_us != 0 && task->ended_us == 0) == is_active);
 	MUST((task->ended_us != 0) == task_is_ended(task));
-	MUST(is_active || (!task->unsent && !task->on_asks && !task->on_stuck));
+	MUST(is_active || (!task->unsent && !task->on_starts && !task->on_asks && !task->on_stuck));
+	MUST(task->dirty ? task->unsent || !task->on_starts : task->unsent == task->on_starts);
 	MUST(is_active || task->progress == NULL);
 	MUST(is_active || task_is_ended(task) ||
 		(!task->asked && !task->overdue && !task->cancelled && !task->stopped &&
@@ -151,7 +152,7 @@ static inline void fixture_check_lists(const struct board *board, const struct t
 
 	FIXTURE_COUNT(&board->dirty, in_dirty, task, tally->dirty, task->dirty);
 	FIXTURE_COUNT(&board->starts, in_place, task, tally->starts,
-		task->state == TASK_ACTIVE && task->unsent && !task->dirty);
+		task->on_starts && task->state == TASK_ACTIVE && task->unsent);
 	FIXTURE_COUNT(&board->asks, in_place, task, tally->asks, task->on_asks);
 	FIXTURE_COUNT(&board->stuck, in_place, task, tally->stuck, task->on_stuck);
 	FIXTURE_COUNT(&board->ended, in_place, task, tally->ended,
@@ -350,7 +351,7 @@ static inline void fixture_check(const struct fixture *fx)
 		last_id = task->id;
 		tally.state[task->pool == fx->other][task->state]++;
 		tally.dirty += task->dirty;
-		tally.starts += task->unsent && !task->dirty;
+		tally.starts += task->on_starts;
 		tally.asks += task->on_asks;
 		tally.stuck += task->on_stuck;
 		tally.ended += task_is_ended(task) && !task->dirty;

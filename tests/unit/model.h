@@ -22,8 +22,9 @@ struct mtask {
 	unsigned handler, key; /* key 0: none */
 	uint32_t owner;
 	uint8_t state, saved, priority;
-	bool in_room, changed, unsent, suspect;
+	bool in_room, changed, unsent, on_starts, suspect;
 	bool asked, on_asks, overdue, cancelled, stopped, stuck, on_stuck;
+	bool is_news; /* cancelled in this turn, while it was active */
 	int refusal;
 	uint32_t attempt, retries, failures, crashes, trials, worker, weight;
 	const void *host;

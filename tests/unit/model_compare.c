@@ -35,6 +35,7 @@ static void compare_task(struct mtask *m)
 	MUST(task->crashes == m->crashes && task->trials == m->trials);
 	MUST(task->suspect == m->suspect && task->in_room == m->in_room);
 	MUST(task->unsent == m->unsent && task->on_asks == m->on_asks);
+	MUST(task->on_starts == m->on_starts);
 	MUST(task->asked == m->asked && task->overdue == m->overdue);
 	MUST(task->cancelled == m->cancelled && task->stopped == m->stopped);
 	MUST(task->stuck == m->stuck && task->on_stuck == m->on_stuck);

@@ -73,6 +73,8 @@ void model_step(struct mtask *m, uint8_t state)
 	if (state != TASK_NEW)
 		m->pool->count[state]++;
 	m->state = state;
+	if (state != TASK_ACTIVE)
+		m->on_starts = m->is_news = false;
 	m->changed = true;
 	m->change = ++model.last_change;
 }

@@ -290,8 +290,9 @@ void model_settle(void)
 		m->heard_times++;
 		MUST(m->heard.times == m->heard_times && m->heard.error == 0);
 		MUST(m->heard.state == m->state && m->heard.id == m->id);
-		m->changed = false;
+		m->changed = m->is_news = false;
 		m->saved = m->state;
+		m->on_starts |= m->state == TASK_ACTIVE && m->unsent;
 		m->end = ++model.last_end;
 	}
 	trim();
@@ -329,10 +330,22 @@ static void unretry(struct mtask *m)
 	m->changed = false;
 }
 
+/* Its worker is not asked to end it, unless for something else. */
+static void uncancel(struct mtask *m)
+{
+	m->cancelled = m->is_news = false;
+	if (m->overdue || m->stopped)
+		return;
+	m->asked = m->on_asks = false;
+	model_arm(m);
+}
+
 static void undo_task(struct mtask *m)
 {
-	if (m->state == TASK_ACTIVE && m->unsent)
+	if (m->state == TASK_ACTIVE && m->unsent && !m->on_starts)
 		unstart(m);
+	else if (m->is_news)
+		uncancel(m);
 	if (m->saved == TASK_NEW)
 		unpost(m);
 	else if (m->saved >= TASK_DONE && m->state == TASK_QUEUED)
