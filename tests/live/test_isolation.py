@@ -342,7 +342,6 @@ def test_daemon_whose_hosts_do_not_start_serves_and_says_why(start, moved, isola
     client.close()
     os.rename(moved + ".good", moved)
     daemon.wait_ready()
-    daemon.fds_at_ready = None  # two failures are enough: then nobody waits for all of them
     client = daemon.client()
     assert client.run("echo", {"n": 1})["result"] == {"n": 1}
     daemon.fds_at_ready = None  # READY with the first of them: the others' descriptors come later
