@@ -44,7 +44,8 @@ static const struct print_column status_columns[] = {
 	{"pool", "name", PRINT_TEXT},
 	{"state", "state", PRINT_STATE},
 	{"workers", "workers", PRINT_NUMBER},
-	{"hosts", "hosts_text", PRINT_TEXT},
+	{"hosts", "hosts", PRINT_NUMBER},
+	{"hosts_up", "hosts_up", PRINT_NUMBER},
 	{"active", "active", PRINT_NUMBER},
 	{"queued", "queued", PRINT_NUMBER},
 	{"capacity", "capacity", PRINT_NUMBER},
@@ -148,10 +149,7 @@ static int set_states(const json_t *pools)
 			if (troubles[t].is_wrong(pool))
 				state = troubles[t].state;
 		}
-		if (json_object_set_new(pool, "state", json_string(state)) < 0 ||
-			json_object_set_new(pool, "hosts_text",
-				json_sprintf("%lld/%lld", (long long)print_int(pool, "hosts_up"),
-					(long long)print_int(pool, "hosts"))) < 0)
+		if (json_object_set_new(pool, "state", json_string(state)) < 0)
 			return fault_no_memory();
 	}
 	return 0;

@@ -13,7 +13,8 @@ from kit import cli
 pytestmark = pytest.mark.short
 TWO = "[pool default]\nworkers = 2\n[pool mail]\nworkers = 3\ncapacity = 7\n"
 ANSI = "\x1b["
-STATUS_TITLES = ["pool", "state", "workers", "hosts", "active", "queued", "capacity", "max_active", "max_queued", "done", "failed", "refused", "per_s"]
+STATUS_TITLES = ["pool", "state", "workers", "hosts", "hosts_up", "active", "queued", "capacity", "max_active", "max_queued",
+                 "done", "failed", "refused", "per_s"]
 LEVEL_TITLES = ["pool", "workers", "active", "max_active", "capacity", "queued", "max_queued", "delayed", "room", "per_s_now", "per_s_1min"]
 COUNTERS = {"done", "failed", "cancelled", "expired", "lost", "posted", "refused", "retried"}
 

@@ -74,15 +74,19 @@ START_TEST(test_link_refuses_handlers_that_cannot_be)
 }
 END_TEST
 
-START_TEST(test_link_ends_on_another_version)
+START_TEST(test_link_tells_its_version_and_ends_on_another)
 {
 	struct hostmsg setup = {
 		.type = HOSTMSG_SETUP, .setup = {HOSTMSG_VERSION + 1, 1, VIEW_LIT("p"), 1}};
+	struct hostmsg msg;
 	struct fake fake;
 
 	fake_fork(&fake);
 	fake_put(&fake, &setup);
 	fake_flush(&fake);
+	ck_assert(fake_next(&fake, &msg));
+	ck_assert_int_eq(msg.type, HOSTMSG_HELLO);
+	ck_assert_uint_eq(msg.hello.version, HOSTMSG_VERSION);
 	ck_assert(!fake_read(&fake));
 	ck_assert_int_eq(fake_wait(&fake), 70);
 }
@@ -172,7 +176,7 @@ int main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, test_link_says_hello_offers_and_ready);
 	tcase_add_test(tcase, test_link_refuses_handlers_that_cannot_be);
-	tcase_add_test(tcase, test_link_ends_on_another_version);
+	tcase_add_test(tcase, test_link_tells_its_version_and_ends_on_another);
 	tcase_add_test(tcase, test_link_ends_on_malformed_bytes);
 	tcase_add_test(tcase, test_link_ends_with_the_daemon);
 	tcase_add_test(tcase, test_link_ignores_term_and_int);
