@@ -72,8 +72,7 @@ static int start(struct host *host)
 		r = spawner_listen(&host->spawner, on_spawner_gone, host);
 	if (r < 0)
 		return r;
-	if (host->registry.keeper &&
-		(r = keeper_listen(host->registry.keeper, host->n_workers)) < 0)
+	if (host->registry.keeper && (r = keeper_listen(host->registry.keeper)) < 0)
 		return r;
 	r = work_pool_init(&host->workers, &host->link, &host->registry);
 	if (r < 0)

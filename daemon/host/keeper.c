@@ -414,17 +414,17 @@ int keeper_open(struct keeper **ret_keeper)
 		error = pthread_cond_init(&keeper->empty, NULL);
 	if (error != 0)
 		return -error;
+	keeper->workers = UINT32_MAX;
 	keeper->epoll_fd = take_fd(epoll_fd);
 	keeper->wake_fd = take_fd(wake_fd);
 	*ret_keeper = take(keeper);
 	return 0;
 }
 
-int keeper_listen(struct keeper *keeper, uint32_t workers)
+int keeper_listen(struct keeper *keeper)
 {
 	pthread_t thread;
 
-	keeper->workers = workers;
 	int error = pthread_create(&thread, NULL, keep, keeper);
 	if (error == 0)
 		(void)pthread_detach(thread);

@@ -38,7 +38,7 @@ struct keeper {
 	struct coprocess_list idle;    /* owns; the one that had a task last is first */
 	struct coprocess_list retired; /* owns: until the thread sees them */
 	uint32_t n_leaving;            /* retired, or with the thread */
-	uint32_t workers;              /* programs of higher numbers are not kept */
+	uint32_t workers; /* programs of higher numbers are not kept; UINT32_MAX: of any are */
 	uint64_t last_number;
 	bool quits;                    /* none is kept any more */
 	struct coprocess_list leaving; /* owns; the thread's own, as lock is not needed for it */
@@ -52,8 +52,8 @@ enum retire {
 
 /* Before the first thread; *ret_keeper lives as long as the host. -errno. */
 int keeper_open(struct keeper **ret_keeper) MUST_CHECK;
-/* Starts the thread. workers: of the host now. -errno. */
-int keeper_listen(struct keeper *keeper, uint32_t workers) MUST_CHECK;
+/* Starts the thread. -errno. */
+int keeper_listen(struct keeper *keeper) MUST_CHECK;
 
 /* What follows may be called by any thread, also with the lock of work.c held; none of it waits. */
 
@@ -67,7 +67,7 @@ struct coprocess *keeper_new(
 void keeper_put(struct keeper *keeper, struct coprocess *coprocess);
 /* Takes it back: it is not to have another task. kill_after of its handler behind the TERM it is KILLed. */
 void keeper_retire(struct keeper *keeper, struct coprocess *coprocess, enum retire how);
-/* From now on there are so many workers. */
+/* From now on there are so many workers. Until it is said nobody knows: a host of one worker may have any number. */
 void keeper_resize(struct keeper *keeper, uint32_t workers);
 /* The host is about to leave: all programs are asked to, kindly. */
 void keeper_quit(struct keeper *keeper);

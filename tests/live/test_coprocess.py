@@ -250,19 +250,24 @@ def test_sandbox_holds_for_every_task_of_a_program(start, place, sandbox):
 
 
 @pytest.mark.short
-def test_each_worker_has_its_own_program_and_number(start, tmp_path):
+@pytest.mark.parametrize("isolation", ["shared", "task"])
+def test_each_worker_has_its_own_program_and_number(start, tmp_path, isolation):
     with contextlib.ExitStack() as stack:
         told, gate = (stack.enter_context(procs.fifo(tmp_path, name)) for name in ("fifo", "fifo.go"))
-        daemon = start("[pool default]\nworkers = 3\n" + coproc.handler())
+        daemon = start(f"[pool default]\nworkers = 3\nisolation = {isolation}\n" + coproc.handler())
         clients = [daemon.client() for _ in range(3)]
-        for client in clients:
-            client.send("Post", {"handler": "c", "args": {"do": "wait", "file": told.path}, "wait": True})
-        pids = [int(told.line()[1]) for _ in clients]
-        assert len(set(pids)) == 3
-        os.write(gate.fd, b"go\n" * 3)
-        results = [client.recv()["task"]["result"] for client in clients]
-        assert {result["pid"] for result in results} == set(pids)
-        assert {result["task"]["worker"] for result in results} == {0, 1, 2}
+        pids = []
+        for n in range(1, 4):
+            for client in clients:
+                client.send("Post", {"handler": "c", "args": {"do": "wait", "file": told.path}, "wait": True})
+            pids = pids or [int(told.line()[1]) for _ in clients]
+            if n > 1:
+                assert {int(told.line()[1]) for _ in clients} == set(pids), "the same as before"
+            os.write(gate.fd, b"go\n" * 3)
+            results = [client.recv()["task"]["result"] for client in clients]
+            assert {result["pid"] for result in results} == set(pids) and len(set(pids)) == 3
+            assert {result["task"]["worker"] for result in results} == {0, 1, 2}
+            assert [result["n"] for result in results] == [n] * 3
         assert sorted(procs.task_pids(daemon)) == sorted(pids)
 
 

@@ -38,10 +38,11 @@ def exec_(directory):
 
 
 # name: (a section [handler c] with its files in a directory, {way: (state, reason)} where it is not as below,
-#        how many programs of tasks may be there between two tasks, for each worker)
+#        how many programs of tasks may be there between two tasks, for each worker, keys of the pool)
 CARRIERS = {
-    "coprocess": (coprocess, {"_exit": "exit", "exit": "exit"}, 1),
-    "exec": (exec_, {"_exit": "exit", "exit": "exit"}, 0),
+    "coprocess": (coprocess, {"_exit": "exit", "exit": "exit"}, 1, ""),
+    "coprocess in hosts of its own": (coprocess, {"_exit": "exit", "exit": "exit"}, 1, "isolation = task\n"),
+    "exec": (exec_, {"_exit": "exit", "exit": "exit"}, 0, ""),
 }
 
 
@@ -51,8 +52,9 @@ def reason_of(carrier, way):
 
 @pytest.fixture(scope="module", params=CARRIERS)
 def carrier(request, tmp_path_factory):
-    """Its name and its section of the configuration."""
-    return request.param, CARRIERS[request.param][0](tmp_path_factory.mktemp(request.param))
+    """Its name, and what follows in the configuration behind the workers of the pool."""
+    section, _, _, keys = CARRIERS[request.param]
+    return request.param, keys + section(tmp_path_factory.mktemp("carrier"))
 
 
 def wait_until_clean(daemon, n_programs):
