@@ -7,6 +7,7 @@
 #include "host/birth.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -17,8 +18,13 @@
 
 #include "host/landlock.h"
 
-struct failure {
-	enum spawn_step step; /* STEP_REQUEST: none */
+#define STACK_BYTES (64u * 1024) /* of the new process, until execve(2) */
+
+/* What the two processes know of each other. */
+struct newborn {
+	const struct birth *birth;
+	pid_t parent;
+	enum spawn_step step; /* that failed; STEP_REQUEST: none */
 	int error;
 };
 
@@ -138,25 +144,30 @@ static enum spawn_step become(const struct birth *birth, pid_t parent)
 	return STEP_EXECVE;
 }
 
+static int live(void *arg)
+{
+	struct newborn *newborn = arg;
+
+	newborn->step = become(newborn->birth, newborn->parent);
+	newborn->error = errno;
+	_exit(127);
+}
+
 int birth_start(const struct birth *birth, pid_t *ret_pid, enum spawn_step *ret_step)
 {
-	volatile struct failure failure = {STEP_REQUEST, 0};
-	pid_t parent = getpid();
-	pid_t pid = vfork();
+	/* As vfork(2), which sanitizers make a fork(2) of; but with a stack of its own. One at a time lives on it. */
+	static char stack[STACK_BYTES] __attribute__((aligned(16)));
+	struct newborn newborn = {.birth = birth, .parent = getpid()};
+	pid_t pid = clone(live, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, &newborn);
 
-	if (pid == 0) {
-		failure.step = become(birth, parent);
-		failure.error = errno;
-		_exit(127);
-	}
 	*ret_step = STEP_VFORK;
 	if (pid < 0)
 		return -errno;
-	if (failure.step == STEP_REQUEST) {
+	if (newborn.step == STEP_REQUEST) {
 		*ret_pid = pid;
 		return 0;
 	}
 	(void)waitpid(pid, NULL, 0);
-	*ret_step = failure.step;
-	return -failure.error;
+	*ret_step = newborn.step;
+	return -newborn.error;
 }
