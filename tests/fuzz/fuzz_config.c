@@ -123,8 +123,9 @@ static int check_shown(void *user, const struct config_shown *shown)
 {
 	(void)user;
 	must(strncmp(shown->origin, "fuzz:", 5) == 0 || strcmp(shown->origin, "default") == 0);
-	must(strcmp(shown->key, "uri") != 0 || strcmp(shown->value, "***") == 0 ||
-		*shown->value == '\0');
+	/* A plugin may have a key of that name, which is no secret of ours. */
+	must(strcmp(shown->section, "mongodb") != 0 || strcmp(shown->key, "uri") != 0 ||
+		strcmp(shown->value, "***") == 0 || *shown->value == '\0');
 	return 0;
 }
 
