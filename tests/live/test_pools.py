@@ -202,7 +202,7 @@ def test_drain_of_a_paused_pool_waits_for_resume(start):
 def test_reset_marks(start):
     daemon = start(ONE)
     client = daemon.client()
-    client.call("Wait", {"ids": post_sleeps(client, 4, 10)})
+    client.call("Wait", {"ids": post_sleeps(client, 4, 200)})
     pool = client.pool()
     assert (pool["max_queued"], pool["max_active"], pool["run_us"]["count"]) == (3, 1, 4)
     client.call("ResetMarks")

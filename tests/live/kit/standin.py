@@ -80,8 +80,8 @@ class StandIn:
                     self.answer(heapq.heappop(answers)[2])
 
     def answer(self, sock):
+        self.served += 1  # before: whoever has the answer may look
         try:
             sock.sendall(b"ok\n")
-            self.served += 1
         except OSError:  # it has gone
-            pass
+            self.served -= 1
