@@ -346,7 +346,7 @@ static bool is_replacement(const bson_t *update)
 
 static void update_by(struct mongo_request *request, const bson_t *update)
 {
-	bool replaces = is_replacement(update);
+	bool replaces = is_replacement(update), is_done;
 	struct buf json;
 	bson_error_t error;
 	bson_t reply;
@@ -356,10 +356,15 @@ static void update_by(struct mongo_request *request, const bson_t *update)
 			"update: with many = yes it is made of operators, such as $set");
 		return;
 	}
-	bool is_done = (replaces                ? mongoc_collection_replace_one
-			: request->config->many ? mongoc_collection_update_many
-						: mongoc_collection_update_one)(
-		request->collection, &request->body, update, &request->opts, &reply, &error);
+	if (replaces)
+		is_done = mongoc_collection_replace_one(request->collection, &request->body, update,
+			&request->opts, &reply, &error);
+	else if (request->config->many)
+		is_done = mongoc_collection_update_many(request->collection, &request->body, update,
+			&request->opts, &reply, &error);
+	else
+		is_done = mongoc_collection_update_one(request->collection, &request->body, update,
+			&request->opts, &reply, &error);
 	if (is_done) {
 		buf_init(&json, task_offer(request->task)->max_output_bytes + FRAME_BYTES);
 		give_done(request, &json, put_update(&json, &reply));
@@ -383,10 +388,14 @@ static void run_delete(struct mongo_request *request)
 {
 	bson_error_t error;
 	bson_t reply;
+	bool is_done;
 
-	bool is_done = (request->config->many ? mongoc_collection_delete_many
-					      : mongoc_collection_delete_one)(
-		request->collection, &request->body, &request->opts, &reply, &error);
+	if (request->config->many)
+		is_done = mongoc_collection_delete_many(
+			request->collection, &request->body, &request->opts, &reply, &error);
+	else
+		is_done = mongoc_collection_delete_one(
+			request->collection, &request->body, &request->opts, &reply, &error);
 	if (is_done)
 		give_number(request, "deleted", number_of(&reply, "deletedCount"));
 	else

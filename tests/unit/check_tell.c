@@ -348,7 +348,8 @@ START_TEST(test_tell_answers_a_follow_of_what_has_no_output)
 		if (sleeps)
 			fake_say(&fake, HOSTMSG_CANCEL, 1);
 		hear_end(&fake, &heard);
-		ck_assert_uint_eq(heard.logs, 1);
+		/* A program has two outputs, which both answer if the word comes before it is known not to start. */
+		ck_assert(heard.logs == 1 || (strcmp(handlers[i], "y") == 0 && heard.logs == 2));
 		expect_text(&heard, STREAM_OUT, "");
 		fake_say(&fake, HOSTMSG_FOLLOW, 1); /* it has ended */
 		heard_done(&heard);
