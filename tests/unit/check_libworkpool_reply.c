@@ -1,5 +1,6 @@
 /* check_libworkpool_reply: replies, errors and ends of a connection, with a daemon whose bytes the test writes itself. */
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/time.h>
 
@@ -325,7 +326,7 @@ START_TEST(test_wait_has_the_task_or_says_that_it_goes_on)
 }
 END_TEST
 
-static volatile sig_atomic_t n_alarms;
+static atomic_int n_alarms;
 
 static void on_alarm(int number)
 {
