@@ -102,7 +102,7 @@ def test_summary_is_the_mean_and_the_difference_to_the_first(daemon):
 
 @pytest.mark.short
 def test_json_has_the_same_numbers(daemon):
-    (doc,) = cli.Ctl(daemon.path).json("bench", "sleep", SLEEP, "-n", "8", "--runs", "2", "--workers", "4,8", "-c", "3")
+    (doc,) = cli.Ctl(daemon.path).json("bench", "sleep", '{"ms":400}', "-n", "8", "--runs", "2", "--workers", "4,8", "-c", "3")
     assert (doc["handler"], doc["pool"], doc["tasks"], doc["connections"]) == ("sleep", "default", 8, 3)
     assert [(run["workers"], run["max_active"], run["max_queued"], run["done"], run["failed"], run["refused"]) for run in doc["runs"]] == [
         (4, 4, 4, 8, 0, 0), (8, 8, 0, 8, 0, 0)] * 2
