@@ -50,11 +50,17 @@ static const struct architecture architectures[] = {
 #define FILTER_BLOCK 14
 #define FILTER_MAX   (1 + FILTER_BLOCK * ARRAY_SIZE(architectures) + 1)
 
+/* Numbers of capabilities. */
+struct capabilities {
+	unsigned at[CAPABILITIES];
+	size_t n;
+};
+
 struct confine {
-	bool has_capabilities;
-	struct __user_cap_data_struct capabilities[2]; /* that are left */
-	unsigned dropped[CAPABILITIES];                /* of the bounding set */
-	size_t n_dropped;
+	struct capabilities bounding,
+		ambient;      /* what execve(2) would give to a program, and is to be taken away */
+	bool has_inheritable; /* as well */
+	struct __user_cap_data_struct sets[2]; /* with less of these */
 	struct sock_filter filter[FILTER_MAX];
 	struct sock_fprog program; /* of length 0: none */
 };
@@ -71,30 +77,26 @@ static bool is_kept(unsigned capability)
 static void look_at_capabilities(struct confine *confine)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct *sets = confine->capabilities;
-
-	bool can_drop = false;
+	struct __user_cap_data_struct *sets = confine->sets;
+	struct capabilities *bounding = &confine->bounding, *ambient = &confine->ambient;
 
 	if (syscall(SYS_capget, &head, sets) < 0)
 		return;
+	/* Without this one the bounding set has to stay as it is. */
+	bool can_drop = (sets[0].effective & 1u << CAP_SETPCAP) != 0;
 	for (unsigned i = 0; i < CAPABILITIES; i++) {
 		uint32_t bit = 1u << i % 32;
 
-		confine->has_capabilities |=
-			((sets[i / 32].permitted | sets[i / 32].inheritable) & bit) != 0;
-		/* Without this one the bounding set has to stay as it is. */
-		if (i == CAP_SETPCAP)
-			can_drop = (sets[i / 32].effective & bit) != 0;
 		if (is_kept(i))
 			continue;
-		sets[i / 32].effective &= ~bit;
-		sets[i / 32].permitted &= ~bit;
+		if (can_drop && prctl(PR_CAPBSET_READ, i) == 1)
+			bounding->at[bounding->n++] = i;
+		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, i, 0, 0) == 1)
+			ambient->at[ambient->n++] = i;
+		/* Only to root's programs does this one give anything: no file of others may, without new privileges. */
+		confine->has_inheritable |= geteuid() == 0 && (sets[i / 32].inheritable & bit) != 0;
 		sets[i / 32].inheritable &= ~bit;
-		if (prctl(PR_CAPBSET_READ, i) == 1)
-			confine->dropped[confine->n_dropped++] = i;
 	}
-	if (!can_drop)
-		confine->n_dropped = 0;
 }
 
 #define LOAD(field)                                                                                \
@@ -151,24 +153,19 @@ const struct confine *confine_new(uint32_t landlock_abi)
 	return &confine;
 }
 
-static int drop_bounding(const struct confine *confine)
-{
-	for (size_t i = 0; i < confine->n_dropped; i++) {
-		if (prctl(PR_CAPBSET_DROP, confine->dropped[i]) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 int confine_capabilities(const struct confine *confine)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 
-	if (!confine->has_capabilities)
-		return 0;
-	if (drop_bounding(confine) < 0)
-		return -1;
-	return (int)syscall(SYS_capset, &head, confine->capabilities);
+	for (size_t i = 0; i < confine->bounding.n; i++) {
+		if (prctl(PR_CAPBSET_DROP, confine->bounding.at[i]) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < confine->ambient.n; i++) {
+		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, confine->ambient.at[i], 0, 0) < 0)
+			return -1;
+	}
+	return confine->has_inheritable ? (int)syscall(SYS_capset, &head, confine->sets) : 0;
 }
 
 int confine_calls(const struct confine *confine)
@@ -176,23 +173,4 @@ int confine_calls(const struct confine *confine)
 	if (confine->program.len == 0)
 		return 0;
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &confine->program);
-}
-
-int confine_starter(const struct confine *confine)
-{
-	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct sets[2];
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -errno;
-	if (confine->has_capabilities) {
-		if (drop_bounding(confine) < 0 || syscall(SYS_capget, &head, sets) < 0)
-			return -errno;
-		/* Ambient ones cannot be without these. */
-		for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
-			sets[i].inheritable &= confine->capabilities[i].inheritable;
-		if (syscall(SYS_capset, &head, sets) < 0)
-			return -errno;
-	}
-	return confine_calls(confine) < 0 ? -errno : 0;
 }

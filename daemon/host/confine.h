@@ -15,12 +15,9 @@ struct confine;
 bool confine_can_filter(void); /* this kernel takes filters of system calls */
 /* What is to be done on this kernel, found out once; a constant from then on. landlock_abi: 0: none. */
 const struct confine *confine_new(uint32_t landlock_abi);
-/* This process from now on, and its children; needs no_new_privs. Only system calls: for between vfork(2) and execve(2).
- * 0, or -1 with errno. */
+/* Programs that this process executes from now on, and those that its children do; needs no_new_privs. What it may itself
+ * stays, but for the calls. Only system calls: for between vfork(2) and execve(2), or for once and all. 0, or -1 with errno. */
 int confine_capabilities(const struct confine *confine) MUST_CHECK;
 int confine_calls(const struct confine *confine) MUST_CHECK;
-/* The same for a process that only starts such programs: it keeps the capabilities that it has, but no program gets them.
- * -errno: some of it may be done. */
-int confine_starter(const struct confine *confine) MUST_CHECK;
 
 #endif

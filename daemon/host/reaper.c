@@ -160,6 +160,14 @@ static void close_all(int fds[SPAWN_FDS])
 		fds[i] = fd_close(fds[i]);
 }
 
+/* For all children that are to come. Where this fails each is confined itself, or says what it cannot. */
+static void confine(struct reaper *reaper)
+{
+	if (reaper->confine && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+		confine_capabilities(reaper->confine) == 0 && confine_calls(reaper->confine) == 0)
+		reaper->confine = NULL;
+}
+
 static void take_message(struct reaper *reaper, size_t len, int fds[SPAWN_FDS])
 {
 	struct spawn_head head;
@@ -184,9 +192,7 @@ static void take_message(struct reaper *reaper, size_t len, int fds[SPAWN_FDS])
 		return;
 	}
 	if (head.type == SPAWNMSG_CONFINE) {
-		/* Else each child is, or says what it cannot. */
-		if (reaper->confine && confine_starter(reaper->confine) == 0)
-			reaper->confine = NULL;
+		confine(reaper);
 		return;
 	}
 	const struct birth birth = {&head, argv, env, directory, fds, reaper->confine};

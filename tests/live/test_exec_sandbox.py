@@ -144,6 +144,7 @@ def test_what_programs_need_is_there(place, start, uid):
 set -e
 umask 022
 echo x >file; mkdir -p a/b; mv file a/b/; ln -s a link; ln a/b/file a/hard; mkfifo pipe; rm -r a link pipe
+cat /dev/stdin; echo x >/dev/stdout; echo x >/dev/stderr; echo x >/dev/fd/2
 echo x >/dev/null; head -c 4 /dev/zero /dev/urandom >/dev/null
 test "$TMPDIR" = "$PWD"; t=$(mktemp); echo x >"$t"; chmod 700 "$t"
 cp /bin/true run; ./run
