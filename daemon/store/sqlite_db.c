@@ -147,6 +147,8 @@ static int on_commit(void *arg, sqlite3 *handle, const char *name, int frames)
 
 	(void)handle;
 	(void)name;
+	/* A log that began anew has fewer. */
+	db->n_frames += (uint64_t)frames - ((uint64_t)frames > db->wal_frames ? db->wal_frames : 0);
 	db->wal_frames = (uint64_t)frames;
 	return SQLITE_OK;
 }

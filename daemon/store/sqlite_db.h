@@ -34,6 +34,13 @@ enum sqlite_statement {
 	SQL_STATEMENTS
 };
 
+/* What asking SQLite and the file system brought, when n_frames was `at`. */
+struct sqlite_room {
+	uint64_t at;
+	uint64_t pages, free_pages;     /* of the file as it will be with the log */
+	uint64_t file_bytes, log_bytes; /* as they stand on the disk */
+};
+
 struct sqlite_db {
 	struct store store;
 	char *path, *log_path; /* owns; the second one is the write-ahead log's */
@@ -46,6 +53,8 @@ struct sqlite_db {
 	int broken;               /* -errno: nothing is written any more; 0: fine */
 	char why[STORE_WHY_SIZE]; /* why it takes no posts; "": it does */
 	uint64_t wal_frames;      /* pages in the log that a checkpoint would bring into the file */
+	uint64_t n_frames;        /* that were ever written into the log */
+	struct sqlite_room room;  /* what sqlite_tend.c knows of the file, and since when */
 	uint64_t
 		retry_frames; /* a checkpoint failed: while there is no time for it not before so many */
 	bool is_shrinking; /* the file gets shorter with the next checkpoint */

@@ -9,6 +9,7 @@
 #include "store/sqlite_tend.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -18,11 +19,12 @@
 #define CHECKPOINT_FRAMES 1000
 #define CHECKPOINT_IDLE   250 /* so many are enough when nothing else is to be done */
 #define CHECKPOINT_FULL   64  /* without room for posts: the log grows in the reserve */
+#define LOOK_FRAMES       64 /* between two looks at how much is used, if that is far from too much */
 #define VACUUM_PAGES      128 /* of one step */
 #define FREE_PAGES_MIN    256 /* that stay: the next posts take them, and moving pages is work */
 
-/* From the file's first page, which is in memory. */
-static uint64_t pages_of(const struct sqlite_db *db, enum sqlite_statement pragma)
+/* From the file's first page, which is in memory; but SQLite parses the words anew each time. */
+static uint64_t pages_of(struct sqlite_db *db, enum sqlite_statement pragma)
 {
 	sqlite3_stmt *statement = db->statements[pragma];
 	sqlite3_int64 pages =
@@ -32,51 +34,72 @@ static uint64_t pages_of(const struct sqlite_db *db, enum sqlite_statement pragm
 	return pages > 0 ? (uint64_t)pages : 0;
 }
 
-void sqlite_tend_size(
-	const struct sqlite_db *db, uint64_t *ret_size_bytes, uint64_t *ret_used_bytes)
+/*
+ * Not by stat(2): on kernels with fine-grained timestamps (Linux 6.13 on) whoever asks for a file's times makes the next write give
+ * it a new one, and the next fdatasync(2) then writes the inode, too: a write more for each flush, a third of its time.
+ */
+static uint64_t bytes_of(const char *path)
 {
-	uint64_t pages = pages_of(db, SQL_PAGES), unused = pages_of(db, SQL_FREE_PAGES),
-		 log_bytes = 0;
-	struct stat log;
+	struct statx file;
 
-	if (stat(db->log_path, &log) == 0)
-		log_bytes = (uint64_t)log.st_size;
-	*ret_size_bytes = pages * SQLITE_DB_PAGE + log_bytes;
-	*ret_used_bytes = (pages - (unused < pages ? unused : pages)) * SQLITE_DB_PAGE + log_bytes;
+	return statx(AT_FDCWD, path, 0, STATX_SIZE, &file) == 0 ? file.stx_size : 0;
 }
 
-/* What the file grows by when the log is brought into it: without that much the log cannot begin anew, and takes all there is. */
-static uint64_t growth_of(const struct sqlite_db *db)
+static void look(struct sqlite_db *db)
 {
-	uint64_t bytes = pages_of(db, SQL_PAGES) * SQLITE_DB_PAGE, has = bytes;
-	struct stat file;
-
-	if (stat(db->path, &file) == 0)
-		has = (uint64_t)file.st_size;
-	return bytes > has ? bytes - has : 0;
+	db->room = (struct sqlite_room){.at = db->n_frames,
+		.pages = pages_of(db, SQL_PAGES),
+		.free_pages = pages_of(db, SQL_FREE_PAGES),
+		.file_bytes = bytes_of(db->path),
+		.log_bytes = bytes_of(db->log_path)};
 }
 
-int sqlite_tend_room(struct sqlite_db *db)
+/* Looks again when more than so many frames came since: each can have taken a page, and made the log longer. */
+static uint64_t frames_since_look(struct sqlite_db *db, uint64_t frames)
 {
-	uint64_t size_bytes, used_bytes, free_bytes, growth_bytes;
+	if (db->room.pages == 0 || db->n_frames - db->room.at > frames)
+		look(db);
+	return db->n_frames - db->room.at;
+}
+
+static uint64_t used_bytes(const struct sqlite_db *db, uint64_t more_frames)
+{
+	const struct sqlite_room *room = &db->room;
+	uint64_t unused = room->free_pages < room->pages ? room->free_pages : room->pages;
+
+	return (room->pages - unused + more_frames) * SQLITE_DB_PAGE + room->log_bytes +
+	       more_frames * (SQLITE_DB_FRAME_HEAD + SQLITE_DB_PAGE);
+}
+
+void sqlite_tend_size(struct sqlite_db *db, uint64_t *ret_size_bytes, uint64_t *ret_used_bytes)
+{
+	look(db);
+	*ret_size_bytes = db->room.pages * SQLITE_DB_PAGE + db->room.log_bytes;
+	*ret_used_bytes = used_bytes(db, 0);
+}
+
+/* 0 or -ENOSPC, by the last look and the frames since. */
+static int check_room(struct sqlite_db *db, uint64_t more_frames)
+{
+	const struct sqlite_room *room = &db->room;
+	uint64_t bytes = used_bytes(db, more_frames), free_bytes, growth_bytes;
 	struct statvfs fs;
 
-	if (db->broken < 0)
-		return db->broken;
-	sqlite_tend_size(db, &size_bytes, &used_bytes);
-	if (used_bytes + db->reserve_bytes > db->max_bytes) {
+	if (bytes + db->reserve_bytes > db->max_bytes) {
 		(void)snprintf(db->why, sizeof db->why,
 			"%s: %llu bytes are in use: with the reserve of %llu that is max_size, "
 			"%llu",
-			db->path, (unsigned long long)used_bytes,
-			(unsigned long long)db->reserve_bytes, (unsigned long long)db->max_bytes);
+			db->path, (unsigned long long)bytes, (unsigned long long)db->reserve_bytes,
+			(unsigned long long)db->max_bytes);
 		return -ENOSPC;
 	}
-	/* What the file and its log have already is not asked of the disk again. */
 	if (statvfs(db->path, &fs) < 0)
 		return 0; /* the commit will tell */
-	growth_bytes = growth_of(db);
-	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize + (size_bytes - used_bytes);
+	/* What the file and its log have already is not asked of the disk again. What the file grows by when the log is brought into
+	 * it is: without that much the log cannot begin anew, and takes all there is. */
+	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize + room->free_pages * SQLITE_DB_PAGE;
+	growth_bytes = (room->pages + more_frames) * SQLITE_DB_PAGE;
+	growth_bytes -= room->file_bytes < growth_bytes ? room->file_bytes : growth_bytes;
 	free_bytes -= growth_bytes < free_bytes ? growth_bytes : free_bytes;
 	if (free_bytes < db->reserve_bytes) {
 		(void)snprintf(db->why, sizeof db->why,
@@ -88,6 +111,18 @@ int sqlite_tend_room(struct sqlite_db *db)
 	return 0;
 }
 
+int sqlite_tend_room(struct sqlite_db *db)
+{
+	uint64_t more_frames;
+	int r;
+
+	if (db->broken < 0)
+		return db->broken;
+	more_frames = frames_since_look(db, LOOK_FRAMES);
+	r = check_room(db, more_frames);
+	return r == -ENOSPC && more_frames > 0 ? check_room(db, frames_since_look(db, 0)) : r;
+}
+
 /* enough: the frames that this one was for. When it fails the next turn's would fail, too, and cost as much. */
 static void checkpoint(struct sqlite_db *db, uint64_t enough)
 {
@@ -95,6 +130,7 @@ static void checkpoint(struct sqlite_db *db, uint64_t enough)
 
 	if (code == SQLITE_OK) {
 		db->wal_frames = db->retry_frames = 0;
+		db->room.pages = 0; /* the file has grown: not known */
 		db->is_shrinking = false;
 	} else {
 		db->retry_frames = db->wal_frames + enough;
@@ -117,7 +153,8 @@ static void vacuum(struct sqlite_db *db)
 
 bool sqlite_tend(struct sqlite_db *db, bool is_idle)
 {
-	bool is_loose = pages_of(db, SQL_FREE_PAGES) > FREE_PAGES_MIN,
+	uint64_t more_frames = frames_since_look(db, is_idle ? 0 : LOOK_FRAMES);
+	bool is_loose = db->room.free_pages > FREE_PAGES_MIN + more_frames,
 	     is_quiet = is_idle && !is_loose;
 	uint64_t enough = db->why[0] != '\0' ? CHECKPOINT_FULL
 			  : is_quiet         ? CHECKPOINT_IDLE

@@ -14,7 +14,6 @@ int sqlite_tend_room(struct sqlite_db *db) MUST_CHECK;
 /* As store_tend(). */
 bool sqlite_tend(struct sqlite_db *db, bool is_idle);
 /* The file and its log: bytes that the disk holds of them, and those of the file that are not free for the next posts. */
-void sqlite_tend_size(
-	const struct sqlite_db *db, uint64_t *ret_size_bytes, uint64_t *ret_used_bytes);
+void sqlite_tend_size(struct sqlite_db *db, uint64_t *ret_size_bytes, uint64_t *ret_used_bytes);
 
 #endif

@@ -54,7 +54,7 @@ struct store_ops {
 	int (*broken)(const struct store *store);
 	/* A step of what is not urgent; true: there is more, for a time when nothing else is to be done. */
 	bool (*tend)(struct store *store, bool is_idle);
-	void (*status)(const struct store *store, struct store_status *ret_status);
+	void (*status)(struct store *store, struct store_status *ret_status);
 	/* board: its last state, whose numbers are still written; NULL: not. */
 	void (*close)(struct store *store, const struct board *board);
 };
@@ -102,7 +102,7 @@ static inline bool store_tend(struct store *store, bool is_idle)
 	return store->ops->tend(store, is_idle);
 }
 
-static inline struct store_status store_status(const struct store *store)
+static inline struct store_status store_status(struct store *store)
 {
 	struct store_status status = {.why = ""};
 

@@ -36,7 +36,7 @@ static bool mem_tend(struct store *store, bool is_idle)
 	return false;
 }
 
-static void mem_status(const struct store *store, struct store_status *ret_status)
+static void mem_status(struct store *store, struct store_status *ret_status)
 {
 	(void)store;
 	(void)ret_status;

@@ -234,9 +234,9 @@ static bool sqlite_tend_store(struct store *store, bool is_idle)
 	return sqlite_tend(db_of(store), is_idle);
 }
 
-static void sqlite_status(const struct store *store, struct store_status *ret_status)
+static void sqlite_status(struct store *store, struct store_status *ret_status)
 {
-	const struct sqlite_db *db = container_of(store, const struct sqlite_db, store);
+	struct sqlite_db *db = db_of(store);
 
 	*ret_status = (struct store_status){.path = db->path,
 		.max_bytes = db->max_bytes,

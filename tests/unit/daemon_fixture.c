@@ -136,7 +136,7 @@ static bool store_do_tend(struct store *store, bool is_idle)
 	return fx.wants_tending;
 }
 
-static void store_do_status(const struct store *store, struct store_status *ret_status)
+static void store_do_status(struct store *store, struct store_status *ret_status)
 {
 	(void)store;
 	ret_status->used_bytes = 7;
