@@ -7,6 +7,7 @@
 
 #include "api/call.h"
 #include "api/hdef.h"
+#include "api/takeback.h"
 #include "api/tasklog.h"
 #include "net/daemon.h"
 #include "net/hostlink.h"
@@ -28,6 +29,7 @@ int api_open(struct daemon *daemon)
 	daemon->api = api;
 	daemon->hooks = (struct hooks){
 		.on_message = call_on_message,
+		.on_take_back = takeback_on_take_back,
 		.on_conn_gone = call_on_conn_gone,
 		.on_hello = hdef_on_hello,
 		.on_host_gone = hdef_forget,

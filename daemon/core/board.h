@@ -76,6 +76,8 @@ struct board {
 	uint64_t n_scheds; /* sched_run()s so far */
 	uint64_t n_ended;
 	uint64_t last_id;
+	uint64_t
+		safe_id; /* tasks up to there were posted for good; those above may still wait for the disk */
 	uint64_t n_steps;   /* changes of a task's state so far */
 	uint64_t oldest_id; /* no task before it waits or runs; see board_oldest() */
 	enum stop_state stop;
@@ -192,13 +194,16 @@ void board_notice(struct board *board, const struct notice *notice);
 
 /* The commit of what is on `dirty` succeeded, and waits for its flush: starts of tasks that may run twice need not. */
 void board_settle_starts(struct board *board);
+/* Of what is left nothing leaves but answers: it may be settled before its flush, if these wait for that. */
+bool board_may_wait(const struct board *board);
 /* It is true now. */
 void board_settle(struct board *board, uint64_t now_us);
 /* It failed with this -errno; board_settle_starts() has what it had settled. */
 void board_undo(struct board *board, int error);
 /*
  * No commit will ever succeed on this board, says the store with this -errno: every turn ends with board_undo() from here on. No
- * task starts, no end is ever true, and the next board_undo() tells all who wait for one. Stopping waits for running tasks only.
+ * task starts, no end is ever true, and the next board_undo() tells all who wait for one; posts above safe_id are taken back by it, too.
+ * Stopping waits for running tasks only.
  */
 void board_break(struct board *board, int error);
 /* Tasks that left the history in this turn. */

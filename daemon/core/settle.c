@@ -105,9 +105,19 @@ void board_settle_starts(struct board *board)
 
 	TAILQ_FOREACH_SAFE (task, &board->dirty, in_dirty, next)
 		if (task->state == TASK_ACTIVE && task->unsent && task->saved != TASK_NEW &&
-			task->saved < TASK_ACTIVE && !task->cancelled &&
-			task->handler->settings->on_crash == ON_CRASH_RETRY)
+			task->saved < TASK_ACTIVE && task->id <= board->safe_id &&
+			!task->cancelled && task->handler->settings->on_crash == ON_CRASH_RETRY)
 			settle_task(board, task);
+}
+
+bool board_may_wait(const struct board *board)
+{
+	const struct task *task;
+
+	TAILQ_FOREACH (task, &board->dirty, in_dirty)
+		if (task->state == TASK_ACTIVE || task->saved >= TASK_DONE)
+			return false;
+	return true;
 }
 
 void board_settle(struct board *board, uint64_t now_us)
@@ -191,10 +201,28 @@ static bool board_undo_task(struct board *board, struct task *task, int error)
 	return task->state != task->saved || task_is_ended(task);
 }
 
+/* Posts that were settled before a flush that has failed: as if they were of this turn. */
+static void board_unsettle(struct board *board)
+{
+	struct task *task;
+
+	for (task = board_above(board, board->safe_id); task != NULL;
+		task = board_above(board, task->id)) {
+		if (task_is_ended(task) && !task->dirty)
+			continue;
+		task->saved = TASK_NEW;
+		if (!task->dirty)
+			TAILQ_INSERT_TAIL(&board->dirty, task, in_dirty);
+		task->dirty = true;
+	}
+}
+
 void board_break(struct board *board, int error)
 {
 	struct pool *pool;
 	struct task *task;
+
+	board_unsettle(board);
 
 	board->broken = error;
 	board->must_tell_broken = true;

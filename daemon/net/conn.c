@@ -86,6 +86,7 @@ void conn_close(struct conn *conn)
 		TAILQ_REMOVE(&daemon->flush, conn, in_flush);
 	if (conn->on_ready)
 		TAILQ_REMOVE(&daemon->ready, conn, in_ready);
+	gate_leave(conn);
 	TAILQ_REMOVE(&daemon->conns, conn, in_all);
 	TAILQ_INSERT_TAIL(&daemon->gone, conn, in_all);
 	daemon->n_conns--;
@@ -103,6 +104,23 @@ void conn_fail(struct conn *conn)
 {
 	log_error("no_memory", "out of memory for a message: a connection is closed");
 	conn_close(conn);
+}
+
+void conn_take_back(struct conn *conn)
+{
+	struct view all = buf_view(&conn->out);
+	struct buf lost;
+
+	buf_init(&lost, SIZE_MAX / 4);
+	if (buf_append(&lost, all.data + conn->n_clear, all.len - conn->n_clear) == 0) {
+		buf_truncate(&conn->out, conn->n_clear);
+		conn->n_next = conn->n_clear;
+		conn->daemon->hooks.on_take_back(conn, buf_view(&lost));
+		conn_touch(conn);
+	} else {
+		conn_fail(conn);
+	}
+	buf_done(&lost);
 }
 
 static void conn_set_ready(struct conn *conn)
@@ -257,7 +275,7 @@ static void conn_want(struct event *event, bool *has, bool want)
  */
 static void conn_want_leave_or_write(struct conn *conn)
 {
-	bool writes = buf_len(&conn->out) > 0;
+	bool writes = conn->n_clear > 0;
 
 	if (writes)
 		conn_want(&conn->leave_event, &conn->leaves, false);
@@ -266,22 +284,30 @@ static void conn_want_leave_or_write(struct conn *conn)
 		conn_want(&conn->leave_event, &conn->leaves, conn->eof && !conn->hung_up);
 }
 
-/* One write. For a client that has gone the words are thrown away. */
+/* For a client that has gone the words are thrown away. */
+static void conn_drop_words(struct conn *conn)
+{
+	conn->hung_up = true;
+	conn->n_clear = conn->n_next = 0;
+	gate_leave(conn);
+	buf_consume(&conn->out, buf_len(&conn->out));
+}
+
+/* One write. */
 static void conn_write(struct conn *conn)
 {
-	struct view view = buf_view(&conn->out);
-	ssize_t n;
+	size_t len = conn->hung_up ? 0 : gate_pass(conn);
+	ssize_t n = 0;
 
-	if (view.len == 0)
-		return;
-	n = conn->hung_up ? (ssize_t)view.len
-			  : send(conn->fd, view.data, view.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0 && !fd_is_full(errno)) {
-		conn->hung_up = true;
-		n = (ssize_t)view.len;
-	}
-	if (n > 0)
+	if (len > 0)
+		n = send(conn->fd, buf_view(&conn->out).data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (conn->hung_up || (n < 0 && !fd_is_full(errno))) {
+		conn_drop_words(conn);
+	} else if (n > 0) {
 		buf_consume(&conn->out, (size_t)n);
+		conn->n_clear -= (size_t)n;
+		conn->n_next -= (size_t)n;
+	}
 }
 
 /* One write, then the events that fit what is left. */

@@ -36,6 +36,9 @@ struct conn {
 	TAILQ_ENTRY(conn) in_all; /* in: daemon->conns, or daemon->gone when `dead` */
 	TAILQ_ENTRY(conn) in_flush;
 	TAILQ_ENTRY(conn) in_ready;
+	TAILQ_ENTRY(conn) in_gate; /* in: daemon->gate.conns while `at_gate` */
+	size_t n_clear, n_next;    /* gate's: of `out` */
+	bool at_gate;
 	uint64_t served_turn; /* daemon->turn when calls were last taken */
 	bool on_flush, on_ready;
 	bool reads, writes, leaves; /* the events that are set */
@@ -57,6 +60,8 @@ void conn_finish(struct conn *conn);
 void conn_resume(struct conn *conn);
 /* Something was appended to conn->out: it leaves with this turn. */
 void conn_touch(struct conn *conn);
+/* What waits at the gate never becomes true: it is taken back, and what is said instead leaves with the turn. */
+void conn_take_back(struct conn *conn);
 /* Out of memory for a call or a reply: the client cannot be told the truth any more, so it is told nothing. */
 void conn_fail(struct conn *conn);
 

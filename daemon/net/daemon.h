@@ -13,6 +13,7 @@
 #include "base/tailq.h"
 #include "config/settings.h"
 #include "core/board.h"
+#include "net/gate.h"
 #include "store/store.h"
 #include "wire/hostmsg.h"
 
@@ -31,6 +32,8 @@ TAILQ_HEAD(hostlink_list, hostlink);
 struct hooks {
 	/* A message, or why there is none: 0, -EBADMSG, -EMSGSIZE, -ETIME (receive_timeout). */
 	void (*on_message)(struct conn *conn, struct view message, int error);
+	/* What was never sent, whole messages, is not true: what is said instead goes to conn->out. */
+	void (*on_take_back)(struct conn *conn, struct view lost);
 	void (*on_conn_gone)(
 		struct conn *conn); /* from sweep(): the last thing that happens to it */
 	/* HELLO, SANDBOX, OFFER, PARAM, REFUSED, READY of a host that starts. -errno: the host is given up. */
@@ -48,6 +51,7 @@ struct daemon {
 	uint32_t cores;                  /* that this process may run on */
 	struct board *board;             /* owns */
 	struct store *store;             /* owns */
+	struct gate gate;                /* answers that wait for it */
 	struct event_base *base;         /* owns */
 	struct event *timer;             /* owns: the one timer, armed for deadline_next() */
 	uint64_t timer_at_us;            /* what it is armed for; UINT64_MAX: not */

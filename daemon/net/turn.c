@@ -98,6 +98,7 @@ static void turn_check_store(struct daemon *daemon)
 static int turn_write(struct daemon *daemon)
 {
 	int r = daemon->board->broken;
+	bool has_starts;
 
 	if (r == 0)
 		r = store_commit(daemon->store, daemon->board);
@@ -107,9 +108,10 @@ static int turn_write(struct daemon *daemon)
 		NULL) /* nothing to wait for: all leaves with one write a host */
 		return 0;
 	board_settle_starts(daemon->board);
-	if (!TAILQ_EMPTY(&daemon->board->starts))
+	has_starts = !TAILQ_EMPTY(&daemon->board->starts);
+	if (has_starts)
 		hostlink_flush(daemon);
-	return store_flush(daemon->store);
+	return gate_flush(daemon, has_starts);
 }
 
 /* Everything of this turn in one transaction: the only place that may block. */
@@ -141,9 +143,12 @@ static void turn_tend(struct daemon *daemon)
 	struct board *board = daemon->board;
 	bool is_idle =
 		daemon->is_tend_due && daemon->n_commits - daemon->n_tended_commits < BUSY_COMMITS;
-	bool wants_more = store_tend(daemon->store, is_idle) ||
-			  (daemon->store_error == 0 && !TAILQ_EMPTY(&board->forgotten));
+	bool wants_more;
 
+	if (daemon->gate.is_under_way)
+		return; /* the turn that it has ended in is the next that comes here */
+	wants_more = store_tend(daemon->store, is_idle) ||
+		     (daemon->store_error == 0 && !TAILQ_EMPTY(&board->forgotten));
 	if (store_broken(daemon->store) < 0 && board->broken == 0)
 		daemon->awake = true; /* just now: who waits is told at once */
 	if (daemon->is_tend_due)
@@ -176,6 +181,7 @@ void turn_once(struct daemon *daemon)
 	hostlink_flush(daemon);
 	conn_flush(daemon);
 	turn_tend(daemon);
+	gate_begin(daemon);
 	ready_check(daemon);
 	stop_check(daemon);
 	notify_turn(daemon);

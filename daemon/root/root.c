@@ -100,6 +100,8 @@ static int root_open_all(struct daemon *daemon, const char *socket, char *ret_wh
 	if (r == 0)
 		r = root_open_loop(daemon);
 	if (r == 0)
+		r = gate_new(daemon);
+	if (r == 0)
 		r = access_new(daemon->settings, &daemon->access, ret_why, why_size);
 	if (r == 0)
 		r = listen_new(daemon, path, &daemon->listener, ret_why, why_size);
@@ -134,6 +136,7 @@ void root_close(struct daemon *daemon)
 	signals_free(daemon->signals);
 	listen_free(daemon->listener);
 	access_free(daemon->access);
+	gate_free(daemon);
 	if (daemon->timer != NULL)
 		event_free(daemon->timer);
 	if (daemon->base != NULL)
@@ -153,6 +156,7 @@ int root_open(struct daemon *daemon, const struct settings *settings, struct sto
 	TAILQ_INIT(&daemon->gone);
 	TAILQ_INIT(&daemon->links);
 	TAILQ_INIT(&daemon->touched);
+	TAILQ_INIT(&daemon->gate.conns);
 	deadline_init(&daemon->retry, on_retry);
 	deadline_init(&daemon->tend, on_tend);
 	daemon->timer_at_us = UINT64_MAX;

@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "store/flusher.h"
 #include "store/sqlite_row.h"
 
 #define APPLICATION_ID INT64_C(0x776b706c) /* "wkpl", in the file's header */
@@ -354,6 +355,7 @@ int sqlite_db_open(
 	if (db != NULL && db->log_path != NULL) {
 		db->vfs = options->vfs;
 		db->is_full_sync = options->is_full_sync;
+		db->flushed_frames = -1;
 		db->max_bytes = options->max_bytes;
 		db->reserve_bytes =
 			options->reserve_bytes < quarter ? options->reserve_bytes : quarter;
@@ -375,6 +377,7 @@ void sqlite_db_close(struct sqlite_db *db, bool is_sound)
 {
 	if (db == NULL)
 		return;
+	flusher_free(db->flusher);
 	for (unsigned i = 0; i < SQL_STATEMENTS; i++)
 		(void)sqlite3_finalize(db->statements[i]);
 	if (!is_sound && db->db != NULL)

@@ -48,8 +48,12 @@ struct sqlite_db {
 	sqlite3 *db;           /* owns */
 	sqlite3_stmt *statements[SQL_STATEMENTS]; /* own */
 	uint64_t max_bytes, reserve_bytes;
-	bool is_full_sync;        /* [store] sync = full */
-	bool owes_flush;          /* of the last commit, which must be on the disk */
+	bool is_full_sync;       /* [store] sync = full */
+	bool owes_flush;         /* something that was committed must be on the disk, and is not */
+	struct flusher *flusher; /* owns; NULL: flushes in the loop only */
+	sqlite3_file *log;       /* borrows: what it flushes */
+	int64_t flushed_frames; /* of the log that are on the disk; -1: not known, it was here before us */
+	uint64_t flushing_frames; /* that will be when what is under way has ended */
 	int broken;               /* -errno: nothing is written any more; 0: fine */
 	char why[STORE_WHY_SIZE]; /* why it takes no posts; "": it does */
 	uint64_t wal_frames;      /* pages in the log that a checkpoint would bring into the file */

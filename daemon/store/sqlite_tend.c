@@ -130,6 +130,7 @@ static void checkpoint(struct sqlite_db *db, uint64_t enough)
 
 	if (code == SQLITE_OK) {
 		db->wal_frames = db->retry_frames = 0;
+		db->flushed_frames = 0;
 		db->room.pages = 0; /* the file has grown: not known */
 		db->is_shrinking = false;
 	} else {

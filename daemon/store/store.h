@@ -48,6 +48,14 @@ struct store_ops {
 	/* It survives the machine, too, as far as something of it has to; may block. On failure it is as if commit() had failed.
 	 * NULL: there is nothing to wait for. */
 	int (*flush)(struct store *store);
+	/* Whether flush() has something to wait for. NULL: always. */
+	bool (*owes_flush)(const struct store *store);
+	/* The same beside the loop, which may commit meanwhile, but not tend or close: begin, the descriptor is readable, end; a
+	 * flush() in between waits for both. What was committed after the begin is for the next. NULL, as the next three: cannot. */
+	int (*flush_fd)(const struct store *store);
+	bool (*can_begin_flush)(const struct store *store); /* now */
+	void (*begin_flush)(struct store *store);
+	int (*end_flush)(struct store *store); /* as flush(); waits if need be */
 	/* 0: it takes posts; else what a commit of one would say, as far as is known before. */
 	int (*check)(struct store *store);
 	/* -errno: nothing is written any more, whatever comes, until a restart; 0: it is tried. NULL: never. */
@@ -85,6 +93,32 @@ static inline int store_commit(struct store *store, const struct board *board)
 static inline int store_flush(struct store *store)
 {
 	return store->ops->flush != NULL ? store->ops->flush(store) : 0;
+}
+
+static inline bool store_owes_flush(const struct store *store)
+{
+	return store->ops->owes_flush == NULL || store->ops->owes_flush(store);
+}
+
+/* -1: it cannot be flushed beside the loop. */
+static inline int store_flush_fd(const struct store *store)
+{
+	return store->ops->flush_fd != NULL ? store->ops->flush_fd(store) : -1;
+}
+
+static inline bool store_can_begin_flush(const struct store *store)
+{
+	return store->ops->can_begin_flush(store);
+}
+
+static inline void store_begin_flush(struct store *store)
+{
+	store->ops->begin_flush(store);
+}
+
+static inline int store_end_flush(struct store *store)
+{
+	return store->ops->end_flush(store);
 }
 
 static inline int store_check(struct store *store)

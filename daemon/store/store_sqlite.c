@@ -29,6 +29,7 @@
 #include "config/settings.h"
 #include "core/board.h"
 #include "core/handler.h"
+#include "store/flusher.h"
 #include "store/sqlite_load.h"
 #include "store/sqlite_row.h"
 #include "store/sqlite_tend.h"
@@ -163,42 +164,100 @@ static int sqlite_commit(struct store *store, const struct board *board)
 		return take_back(db, r);
 	db->commits++;
 	db->posts += n_posts;
-	db->owes_flush = flushes && db->is_full_sync;
+	db->owes_flush |= flushes && db->is_full_sync;
 	if (is_last_id_due(db, board))
 		db->last_id = board->last_id;
 	return 0;
 }
 
-/* All of the transaction stands in the log: whoever is told now that it failed would find it there. Without its last frame it is
- * none; where it begins nobody knows if the log was here before us. A disk that does not flush may not take this either. */
+/* All that is not flushed stands in the log: whoever is told now that it failed would find it there. Where that begins nobody knows if
+ * the log was here before us and this is the first flush; then it is one transaction, and without its last frame it is none. A disk
+ * that does not flush may not take this either. */
 static void take_off_log(const struct sqlite_db *db, sqlite3_file *log)
 {
 	static const char no_frame[SQLITE_DB_FRAME_HEAD];
-	int64_t at = sqlite_db_log_size(db->wal_frames - 1);
+	uint64_t frames =
+		db->flushed_frames < 0 ? db->wal_frames - 1 : (uint64_t)db->flushed_frames;
+	int64_t at = sqlite_db_log_size(frames);
 
 	if (log->pMethods->xTruncate(log, at) != SQLITE_OK)
 		(void)log->pMethods->xWrite(log, no_frame, sizeof no_frame, at);
 }
 
+/* A flush of the log with so many frames is over. */
+static int take_flush(struct sqlite_db *db, int code, uint64_t frames, uint64_t us)
+{
+	if (code != SQLITE_OK) {
+		if (db->log != NULL)
+			take_off_log(db, db->log);
+		return sqlite_db_error(db, SQLITE_IOERR_FSYNC);
+	}
+	db->flushed_frames = (int64_t)frames;
+	db->flushes++;
+	db->last_flush_us = us;
+	hist_add(&db->flush, us);
+	return 0;
+}
+
+/* Also in the flusher's thread: looks at nothing that a commit changes. */
+static int sync_log(void *arg)
+{
+	sqlite3_file *log = ((const struct sqlite_db *)arg)->log;
+
+	return log != NULL ? log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) : SQLITE_IOERR_FSYNC;
+}
+
+static int sqlite_end_flush(struct store *store)
+{
+	struct sqlite_db *db = db_of(store);
+	uint64_t us = 0;
+	int code = flusher_end(db->flusher, &us);
+
+	return take_flush(db, code, db->flushing_frames, us);
+}
+
 static int sqlite_flush(struct store *store)
 {
 	struct sqlite_db *db = db_of(store);
-	uint64_t begun_us = clock_now_us();
-	sqlite3_file *log;
+	uint64_t begun_us;
+	int r = db->flusher != NULL && flusher_is_busy(db->flusher) ? sqlite_end_flush(store)
+								    : db->broken;
 
-	if (!db->owes_flush)
-		return 0;
+	if (r < 0 || !db->owes_flush)
+		return r;
 	db->owes_flush = false;
-	log = sqlite_db_log(db);
-	if (log == NULL || log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) != SQLITE_OK) {
-		if (log != NULL)
-			take_off_log(db, log);
-		return sqlite_db_error(db, SQLITE_IOERR_FSYNC);
-	}
-	db->flushes++;
-	db->last_flush_us = clock_now_us() - begun_us;
-	hist_add(&db->flush, db->last_flush_us);
-	return 0;
+	db->log = sqlite_db_log(db);
+	begun_us = clock_now_us();
+	r = sync_log(db);
+	return take_flush(db, r, db->wal_frames, clock_now_us() - begun_us);
+}
+
+static bool sqlite_owes_flush(const struct store *store)
+{
+	return container_of(store, const struct sqlite_db, store)->owes_flush;
+}
+
+static int sqlite_flush_fd(const struct store *store)
+{
+	const struct sqlite_db *db = container_of(store, const struct sqlite_db, store);
+
+	return db->flusher != NULL ? flusher_fd(db->flusher) : -1;
+}
+
+/* Several transactions may fail together: where they begin has to be known. */
+static bool sqlite_can_begin_flush(const struct store *store)
+{
+	return container_of(store, const struct sqlite_db, store)->flushed_frames >= 0;
+}
+
+static void sqlite_begin_flush(struct store *store)
+{
+	struct sqlite_db *db = db_of(store);
+
+	db->owes_flush = false;
+	db->flushing_frames = db->wal_frames;
+	db->log = sqlite_db_log(db);
+	flusher_begin(db->flusher);
 }
 
 static int sqlite_open_board(
@@ -282,6 +341,11 @@ static const struct store_ops sqlite_ops = {.name = "sqlite",
 	.load = sqlite_open_board,
 	.commit = sqlite_commit,
 	.flush = sqlite_flush,
+	.owes_flush = sqlite_owes_flush,
+	.flush_fd = sqlite_flush_fd,
+	.can_begin_flush = sqlite_can_begin_flush,
+	.begin_flush = sqlite_begin_flush,
+	.end_flush = sqlite_end_flush,
 	.check = sqlite_check_room,
 	.broken = sqlite_broken,
 	.tend = sqlite_tend_store,
@@ -296,6 +360,9 @@ int store_sqlite_open(
 
 	if (r < 0)
 		return r;
+	/* Without a thread it is as right, and slower. */
+	if (db->is_full_sync && flusher_new(sync_log, db, &db->flusher) < 0)
+		db->flusher = NULL;
 	db->store.ops = &sqlite_ops;
 	*ret_store = &db->store;
 	return 0;

@@ -1,0 +1,55 @@
+/*
+ * takeback: see takeback.h. What a reply was is read from its text: so nothing has to be kept beside it while all goes well.
+ */
+#include "api/takeback.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "api/method.h"
+#include "net/conn.h"
+#include "net/daemon.h"
+#include "wire/json.h"
+#include "wire/msg.h"
+
+static int say_failed(struct conn *conn)
+{
+	const struct store_status status = store_status(conn->daemon->store);
+	auto_json json_t *params =
+		json_pack("{s:s}", "reason", status.why[0] != '\0' ? status.why : strerror(EIO));
+
+	if (params == NULL)
+		return -ENOMEM;
+	return msg_write_error(&conn->out, METHOD_INTERFACE ".StorageFailed", params,
+		frame_terminator(&conn->frame));
+}
+
+static int take_back(struct conn *conn, struct view message, size_t whole)
+{
+	auto_json json_t *reply = NULL;
+	char why[JSON_WHY_SIZE];
+	int r = json_parse(message, &reply, why);
+
+	if (r < 0)
+		return r;
+	if (json_object_get(reply, "error") != NULL)
+		return buf_append(&conn->out, message.data, whole);
+	return json_is_true(json_object_get(reply, "continues")) ? 0 : say_failed(conn);
+}
+
+void takeback_on_take_back(struct conn *conn, struct view lost)
+{
+	const char *at = lost.data, *end = lost.data + lost.len;
+	char terminator = frame_terminator(&conn->frame);
+	int r = 0;
+
+	while (r == 0 && at < end) {
+		const char *stop = memchr(at, terminator, (size_t)(end - at));
+		size_t len = (size_t)((stop != NULL ? stop : end) - at);
+
+		r = take_back(conn, (struct view){at, len}, len + 1);
+		at += len + 1;
+	}
+	if (r < 0)
+		conn_fail(conn);
+}

@@ -1,0 +1,15 @@
+/*
+ * takeback: replies that were composed, waited for the disk (net/gate.h), and are not true, because the flush has failed.
+ */
+#ifndef WORKPOOL_API_TAKEBACK_H
+#define WORKPOOL_API_TAKEBACK_H
+
+#include "base/buf.h"
+
+struct conn;
+
+/* The hook: for each last reply in `lost` StorageFailed goes to conn->out; refusals stay, as they promise nothing; of a stream that goes
+ * on nothing is said: whatever it waits for ends with the store. */
+void takeback_on_take_back(struct conn *conn, struct view lost);
+
+#endif
