@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -95,6 +96,7 @@ static int store_do_commit(struct store *store, const struct board *board)
 		if (fx.n_committed < FX_RUNS)
 			fx.committed[fx.n_committed++] = task->id;
 	tell(fx.store_error == 0 ? 'C' : 'X');
+	fx.owes_flush = fx.store_error == 0;
 	return fx.store_error;
 }
 
@@ -113,7 +115,44 @@ static int store_do_flush(struct store *store)
 	(void)store;
 	if (fx.flush_error != 0)
 		tell('X');
+	fx.owes_flush = false;
 	return fx.flush_error;
+}
+
+static bool store_do_owes_flush(const struct store *store)
+{
+	(void)store;
+	return fx.owes_flush;
+}
+
+static int store_do_flush_fd(const struct store *store)
+{
+	(void)store;
+	return fx.done_fd;
+}
+
+static bool store_do_can_begin_flush(const struct store *store)
+{
+	(void)store;
+	return true;
+}
+
+static void store_do_begin_flush(struct store *store)
+{
+	(void)store;
+	tell('F');
+	fx.owes_flush = false;
+}
+
+static int store_do_end_flush(struct store *store)
+{
+	eventfd_t n;
+
+	(void)store;
+	(void)eventfd_read(fx.done_fd, &n);
+	if (fx.end_error < 0)
+		fx.broken = fx.store_error = fx.end_error;
+	return fx.end_error;
 }
 
 static int store_do_check(struct store *store)
@@ -154,6 +193,22 @@ static const struct store_ops ops = {.name = "test",
 	.load = store_do_load,
 	.commit = store_do_commit,
 	.flush = store_do_flush,
+	.check = store_do_check,
+	.broken = store_do_broken,
+	.tend = store_do_tend,
+	.status = store_do_status,
+	.close = store_do_close};
+
+static const struct store_ops ops_beside = {.name = "test",
+	.keeps = true,
+	.load = store_do_load,
+	.commit = store_do_commit,
+	.flush = store_do_flush,
+	.owes_flush = store_do_owes_flush,
+	.flush_fd = store_do_flush_fd,
+	.can_begin_flush = store_do_can_begin_flush,
+	.begin_flush = store_do_begin_flush,
+	.end_flush = store_do_end_flush,
 	.check = store_do_check,
 	.broken = store_do_broken,
 	.tend = store_do_tend,
@@ -222,17 +277,19 @@ static int count_fds(void)
 	return n;
 }
 
-void fx_start(const char *config)
+static void start(const char *config, const struct store_ops *store)
 {
 	char why[CONFIG_WHY_SIZE] = "";
 	struct settings *settings;
 
-	fx = (struct fixture){.store = {&ops}, .dir = "/tmp/workpool-test-XXXXXX"};
+	fx = (struct fixture){.store = {store}, .dir = "/tmp/workpool-test-XXXXXX"};
 	log_set_level((enum log_level)0);
 	(void)unsetenv("NOTIFY_SOCKET");
 	ck_assert_ptr_nonnull(mkdtemp(fx.dir));
 	(void)snprintf(fx.path, sizeof fx.path, "%s/socket", fx.dir);
 	fx.n_fds = count_fds();
+	if (store->flush_fd != NULL)
+		fx.done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ck_assert_msg(
 		config_load_text(view_of(config), "test", &settings, why) == 0, "config: %s", why);
 	ck_assert_msg(root_open(&fx.daemon, settings, &fx.store, fx.path, why, sizeof why) == 0,
@@ -240,14 +297,36 @@ void fx_start(const char *config)
 	fx_turn(); /* what the hosts are told first */
 }
 
-void fx_open(const char *config)
+void fx_start(const char *config)
 {
-	fx_start(config);
+	start(config, &ops);
+}
+
+static void hosts_up(void)
+{
 	for (size_t i = 0; i < fx.n_hosts; i++)
 		host_up(&fx.hosts[i]);
 	FX_UNTIL(fx.daemon.is_ready);
 	for (size_t i = 0; i < fx.n_hosts; i++)
 		host_hear(&fx.hosts[i]);
+}
+
+void fx_open(const char *config)
+{
+	start(config, &ops);
+	hosts_up();
+}
+
+void fx_open_beside(const char *config)
+{
+	start(config, &ops_beside);
+	hosts_up();
+}
+
+void fx_end_flush(int error)
+{
+	fx.end_error = error;
+	ck_assert_int_eq(eventfd_write(fx.done_fd, 1), 0);
 }
 
 /* posted = queued + delayed + active + done + failed + cancelled + expired + lost */
@@ -272,6 +351,8 @@ void fx_close(void)
 	check_sums();
 	root_close(&fx.daemon);
 	ck_assert(fx.is_closed);
+	if (fx.done_fd > 0)
+		fx.done_fd = fd_close(fx.done_fd);
 	for (size_t i = 0; i < fx.n_hosts; i++) {
 		host_hang_up(&fx.hosts[i]);
 		buf_done(&fx.hosts[i].in);

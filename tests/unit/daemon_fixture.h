@@ -53,6 +53,9 @@ struct fixture {
 	int store_error;                /* what commit() answers */
 	unsigned commits;               /* that were asked for */
 	int flush_error;                /* what flush() answers */
+	int done_fd;                    /* the store flushes beside the loop; 0: it does not */
+	bool owes_flush;                /* something was committed since the last flush began */
+	int end_error;                  /* what end_flush() answers */
 	int post_error;                 /* what check() answers */
 	int broken;                     /* what broken() answers */
 	bool wants_tending;             /* what tend() answers */
@@ -63,7 +66,7 @@ struct fixture {
 	struct fx_host hosts[FX_HOSTS];
 	size_t n_hosts;
 	int spawn_error; /* what spawn_host() answers */
-	/* The last turn: C a commit that worked, X one that failed, H sent to a host, A sent to a client. */
+	/* The last turn: C a commit that worked, X one that failed, H sent to a host, A sent to a client; F a flush beside the loop began. */
 	char story[64];
 	unsigned sends[FX_FDS], recvs[FX_FDS]; /* system calls of the last turn, by descriptor */
 	uint64_t passed_us;
@@ -78,6 +81,9 @@ extern struct fixture fx;
 /* config: the text of a file, "" for the defaults. fx_start(): no host is up; fx_open(): all are, and it serves. */
 void fx_start(const char *config);
 void fx_open(const char *config);
+/* fx_open() with a store that flushes beside the loop; and what comes of the flush that is under way: 0 or -errno, for good. */
+void fx_open_beside(const char *config);
+void fx_end_flush(int error);
 /* Checks the sums, takes everything apart, checks that no descriptor and no child is left. */
 void fx_close(void);
 
