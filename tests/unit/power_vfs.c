@@ -5,6 +5,7 @@
 
 #include <check.h>
 #include <libgen.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,8 @@ struct power_file {
 struct power power;
 static struct image images[FILES];
 static sqlite3_vfs *under, vfs;
+static pthread_mutex_t lock =
+	PTHREAD_MUTEX_INITIALIZER; /* images and power: a flush may be in a thread of its own */
 
 static uint64_t dice(void)
 {
@@ -182,31 +185,37 @@ static int on_read(sqlite3_file *file, void *data, int len, sqlite3_int64 at)
 
 static int on_write(sqlite3_file *file, const void *data, int len, sqlite3_int64 at)
 {
+	(void)pthread_mutex_lock(&lock);
 	if (of(file)->image != NULL) {
 		note(of(file)->image, at, data, (size_t)len);
 		count_call();
 	}
+	(void)pthread_mutex_unlock(&lock);
 	return of(file)->real->pMethods->xWrite(of(file)->real, data, len, at);
 }
 
 static int on_truncate(sqlite3_file *file, sqlite3_int64 len)
 {
+	(void)pthread_mutex_lock(&lock);
 	if (of(file)->image != NULL) {
 		note(of(file)->image, len, NULL, 0);
 		count_call();
 	}
+	(void)pthread_mutex_unlock(&lock);
 	return of(file)->real->pMethods->xTruncate(of(file)->real, len);
 }
 
 static int on_sync(sqlite3_file *file, int flags)
 {
 	(void)flags; /* the real one would only cost time */
+	(void)pthread_mutex_lock(&lock);
 	if (of(file)->image != NULL) {
 		count_call(); /* a cut here is one before the flush */
 		if (!power.is_lying)
 			flush(of(file)->image);
 		power.flushes++;
 	}
+	(void)pthread_mutex_unlock(&lock);
 	return SQLITE_OK;
 }
 
