@@ -137,6 +137,7 @@ void board_free(struct board *board)
 		free(board->handlers[i].times);
 	free(board->handlers);
 	free(board->resources);
+	free(board->unsafe.tasks);
 	free(board);
 }
 

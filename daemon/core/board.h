@@ -48,6 +48,19 @@ struct notice {
 
 #define BOARD_NOTICES_MAX 256 /* of one turn that are kept; the rest is counted */
 
+/* What board_settle() settled though the disk did not have it: who, and as what the disk has it. */
+struct unsafe {
+	struct unsafe_task {
+		uint64_t id;
+		uint8_t saved;
+	} * tasks; /* owns */
+	size_t n, room;
+	size_t n_coming;  /* of those that the flush has that is under way */
+	bool is_deferred; /* the next board_settle() is one of these */
+	uint64_t id,
+		coming_id; /* tasks up to there were posted for good, and will have been with that flush */
+};
+
 struct board {
 	const struct settings *settings; /* borrows: outlive the board */
 	struct pool_list pools;          /* owns */
@@ -76,10 +89,9 @@ struct board {
 	uint64_t n_scheds; /* sched_run()s so far */
 	uint64_t n_ended;
 	uint64_t last_id;
-	uint64_t
-		safe_id; /* tasks up to there were posted for good; those above may still wait for the disk */
-	uint64_t n_steps;   /* changes of a task's state so far */
-	uint64_t oldest_id; /* no task before it waits or runs; see board_oldest() */
+	struct unsafe unsafe; /* what was settled before its flush */
+	uint64_t n_steps;     /* changes of a task's state so far */
+	uint64_t oldest_id;   /* no task before it waits or runs; see board_oldest() */
 	enum stop_state stop;
 	int store_error; /* -errno that posts are refused with, because the store takes none; 0: it does */
 	int broken; /* -errno: the store takes nothing until a restart, see board_break(); 0: it may */
@@ -194,16 +206,19 @@ void board_notice(struct board *board, const struct notice *notice);
 
 /* The commit of what is on `dirty` succeeded, and waits for its flush: starts of tasks that may run twice need not. */
 void board_settle_starts(struct board *board);
-/* Of what is left nothing leaves but answers: it may be settled before its flush, if these wait for that. */
-bool board_may_wait(const struct board *board);
+/* Of what is left nothing leaves but answers: true: the next board_settle() may be before its flush, if these wait for that. */
+bool board_defer(struct board *board);
+/* What was settled so far, and is now, is what the flush has that begins; it has ended, and that is for good. */
+void board_flush_begins(struct board *board);
+void board_flush_ended(struct board *board);
 /* It is true now. */
 void board_settle(struct board *board, uint64_t now_us);
 /* It failed with this -errno; board_settle_starts() has what it had settled. */
 void board_undo(struct board *board, int error);
 /*
  * No commit will ever succeed on this board, says the store with this -errno: every turn ends with board_undo() from here on. No
- * task starts, no end is ever true, and the next board_undo() tells all who wait for one; posts above safe_id are taken back by it, too.
- * Stopping waits for running tasks only.
+ * task starts, no end is ever true, and the next board_undo() tells all who wait for one; what was settled without its flush is taken back
+ * by it, too. Stopping waits for running tasks only.
  */
 void board_break(struct board *board, int error);
 /* Tasks that left the history in this turn. */

@@ -84,6 +84,9 @@ static void settle_task(struct board *board, struct task *task)
 {
 	TAILQ_REMOVE(&board->dirty, task, in_dirty);
 	task->dirty = false;
+	if (board->unsafe.is_deferred)
+		board->unsafe.tasks[board->unsafe.n++] =
+			(struct unsafe_task){task->id, task->saved};
 	task->saved = task->state;
 	board_note_saved(task);
 	if (task->state == TASK_ACTIVE && task->unsent && !task->on_starts) {
@@ -105,19 +108,57 @@ void board_settle_starts(struct board *board)
 
 	TAILQ_FOREACH_SAFE (task, &board->dirty, in_dirty, next)
 		if (task->state == TASK_ACTIVE && task->unsent && task->saved != TASK_NEW &&
-			task->saved < TASK_ACTIVE && task->id <= board->safe_id &&
+			task->saved < TASK_ACTIVE && task->id <= board->unsafe.id &&
 			!task->cancelled && task->handler->settings->on_crash == ON_CRASH_RETRY)
 			settle_task(board, task);
 }
 
-bool board_may_wait(const struct board *board)
+/* Room to note that many more. */
+static bool has_room(struct unsafe *unsafe, size_t n)
+{
+	struct unsafe_task *tasks;
+	size_t room = 2 * (unsafe->n + n);
+
+	if (unsafe->n + n <= unsafe->room)
+		return true;
+	tasks = reallocarray(unsafe->tasks, room, sizeof *tasks);
+	if (tasks == NULL)
+		return false;
+	unsafe->tasks = tasks;
+	unsafe->room = room;
+	return true;
+}
+
+bool board_defer(struct board *board)
 {
 	const struct task *task;
+	size_t n = 0;
 
-	TAILQ_FOREACH (task, &board->dirty, in_dirty)
+	TAILQ_FOREACH (task, &board->dirty, in_dirty) {
 		if (task->state == TASK_ACTIVE || task->saved >= TASK_DONE)
 			return false;
-	return true;
+		n++;
+	}
+	board->unsafe.is_deferred = has_room(&board->unsafe, n);
+	return board->unsafe.is_deferred;
+}
+
+void board_flush_begins(struct board *board)
+{
+	board->unsafe.n_coming = board->unsafe.n;
+	board->unsafe.coming_id = board->last_id;
+}
+
+void board_flush_ended(struct board *board)
+{
+	struct unsafe *unsafe = &board->unsafe;
+
+	unsafe->n -= unsafe->n_coming;
+	if (unsafe->n > 0)
+		memmove(unsafe->tasks, unsafe->tasks + unsafe->n_coming,
+			unsafe->n * sizeof *unsafe->tasks);
+	unsafe->n_coming = 0;
+	unsafe->id = unsafe->coming_id;
 }
 
 void board_settle(struct board *board, uint64_t now_us)
@@ -127,6 +168,7 @@ void board_settle(struct board *board, uint64_t now_us)
 	TAILQ_CONCAT(&board->dead, &board->forgotten, in_place);
 	while ((task = TAILQ_FIRST(&board->dirty)) != NULL)
 		settle_task(board, task);
+	board->unsafe.is_deferred = false;
 	board_trim(board, now_us);
 	board_close_turn(board, 0);
 }
@@ -201,20 +243,29 @@ static bool board_undo_task(struct board *board, struct task *task, int error)
 	return task->state != task->saved || task_is_ended(task);
 }
 
-/* Posts that were settled before a flush that has failed: as if they were of this turn. */
+/* As if it had been in this turn; last first, so that each is in the end as the disk has it. One that has left the history is in nobody's
+ * sight. */
 static void board_unsettle(struct board *board)
 {
-	struct task *task;
+	struct unsafe *unsafe = &board->unsafe;
 
-	for (task = board_above(board, board->safe_id); task != NULL;
-		task = board_above(board, task->id)) {
-		if (task_is_ended(task) && !task->dirty)
+	while (unsafe->n > 0) {
+		const struct unsafe_task *row = &unsafe->tasks[--unsafe->n];
+		struct task *task = board_find_task(board, row->id);
+
+		if (task == NULL)
 			continue;
-		task->saved = TASK_NEW;
-		if (!task->dirty)
-			TAILQ_INSERT_TAIL(&board->dirty, task, in_dirty);
+		task->saved = row->saved;
+		if (task->dirty)
+			continue;
+		if (task_is_ended(task)) {
+			TAILQ_REMOVE(&board->ended, task, in_place);
+			board->n_ended--;
+		}
+		TAILQ_INSERT_TAIL(&board->dirty, task, in_dirty);
 		task->dirty = true;
 	}
+	unsafe->n_coming = 0;
 }
 
 void board_break(struct board *board, int error)

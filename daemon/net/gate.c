@@ -13,17 +13,17 @@
 #include "net/daemon.h"
 #include "store/store.h"
 
-/* All that waited for the flush that has ended, and was stamped before. */
+/* All that waited for the flush that has ended. What waits for the next stays where it is: that may fail in this same turn. */
 static void gate_release(struct daemon *daemon)
 {
-	struct gate *gate = &daemon->gate;
-	struct conn *conn;
+	struct conn *conn, *next;
 
-	gate->is_under_way = false;
-	while ((conn = TAILQ_FIRST(&gate->conns)) != NULL) {
-		gate_leave(conn);
+	daemon->gate.is_under_way = false;
+	TAILQ_FOREACH_SAFE (conn, &daemon->gate.conns, in_gate, next) {
 		conn->n_clear = conn->n_next;
 		conn_touch(conn);
+		if (conn->n_clear == buf_len(&conn->out))
+			gate_leave(conn);
 	}
 }
 
@@ -48,7 +48,7 @@ static void gate_end(struct daemon *daemon)
 		gate_fail(daemon);
 		return;
 	}
-	daemon->board->safe_id = daemon->gate.last_id;
+	board_flush_ended(daemon->board);
 	gate_release(daemon);
 }
 
@@ -66,7 +66,8 @@ int gate_new(struct daemon *daemon)
 {
 	int fd = store_flush_fd(daemon->store);
 
-	daemon->board->safe_id = daemon->board->last_id;
+	board_flush_begins(daemon->board); /* what the store has is there */
+	board_flush_ended(daemon->board);
 	if (fd < 0)
 		return 0;
 	daemon->gate.event = event_new(daemon->base, fd, EV_READ | EV_PERSIST, gate_on_end, daemon);
@@ -89,13 +90,14 @@ static int gate_wait(struct daemon *daemon)
 
 	if (daemon->gate.is_under_way)
 		gate_end(daemon);
+	board_flush_begins(daemon->board);
 	r = store_flush(daemon->store);
 	if (r < 0) {
 		gate_fail(daemon);
 		return r;
 	}
 	daemon->gate.is_owed = false;
-	daemon->board->safe_id = daemon->board->last_id;
+	board_flush_ended(daemon->board);
 	for (struct conn *conn = TAILQ_FIRST(&daemon->gate.conns); conn != NULL;
 		conn = TAILQ_NEXT(conn, in_gate))
 		conn->n_next = buf_len(&conn->out);
@@ -106,13 +108,17 @@ static int gate_wait(struct daemon *daemon)
 int gate_flush(struct daemon *daemon, bool has_starts)
 {
 	struct gate *gate = &daemon->gate;
+	bool owes = store_owes_flush(daemon->store);
 
-	if (!store_owes_flush(daemon->store))
-		return store_broken(daemon->store);
+	if (!owes && !gate->is_under_way) {
+		board_flush_begins(daemon->board);
+		board_flush_ended(daemon->board);
+		return 0;
+	}
 	if (gate->event == NULL || !(has_starts || gate->is_under_way) ||
-		!board_may_wait(daemon->board) || !store_can_begin_flush(daemon->store))
+		!store_can_begin_flush(daemon->store) || !board_defer(daemon->board))
 		return gate_wait(daemon);
-	gate->is_owed = true;
+	gate->is_owed |= owes;
 	return 0;
 }
 
@@ -128,7 +134,7 @@ void gate_begin(struct daemon *daemon)
 	}
 	gate->is_owed = false;
 	gate->is_under_way = true;
-	gate->last_id = daemon->board->last_id;
+	board_flush_begins(daemon->board);
 	store_begin_flush(daemon->store);
 }
 
@@ -141,7 +147,9 @@ size_t gate_pass(struct conn *conn)
 		conn->n_clear = conn->n_next = len;
 	else if (!gate->is_under_way || !gate->is_owed)
 		conn->n_next = len;
-	if (conn->n_clear < len && !conn->at_gate) {
+	if (conn->n_clear == len) {
+		gate_leave(conn);
+	} else if (!conn->at_gate) {
 		conn->at_gate = true;
 		TAILQ_INSERT_TAIL(&gate->conns, conn, in_gate);
 	}

@@ -26,7 +26,6 @@ struct gate {
 	struct event *event; /* owns; NULL: the store flushes in the loop only */
 	bool is_under_way;   /* a flush is */
 	bool is_owed;        /* something was committed since it began that waits for the next */
-	uint64_t last_id;    /* the board's when it began */
 	TAILQ_HEAD(, conn) conns; /* have answers that wait */
 };
 

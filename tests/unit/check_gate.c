@@ -229,6 +229,30 @@ START_TEST(test_gate_whose_flush_fails_under_a_turn_that_waits_fails_that_too)
 }
 END_TEST
 
+/* One flush has ended, those who wait for the next are still there, and a turn that cannot wait for that beside the loop fails. */
+START_TEST(test_gate_that_fails_in_the_turn_of_a_flush_that_did_not)
+{
+	struct busy busy = busy_open();
+	int admin = client_open();
+
+	busy_begin(&busy);
+	client_say(busy.other, POST);
+	fx_turn();
+	ck_assert_str_eq(client_hear(busy.other), "");
+	fx_end_flush(0);
+	fx.flush_error = fx.broken = -EIO;
+	client_say(admin, CALL("Cancel", "\"ids\":[\"2\"]"));
+	fx_turn();
+	ck_assert_str_eq(fx.story, "CXAAAA");
+	fx_turn();
+	ck_assert_ptr_nonnull(strstr(client_hear(busy.first), "\"done\""));
+	ck_assert_uint_eq(count_words(client_hear(busy.other), "StorageFailed"), 1);
+	ck_assert_uint_eq(count_words(client_hear(admin), "StorageFailed"), 1);
+	(void)close(admin);
+	busy_close(&busy);
+}
+END_TEST
+
 START_TEST(test_gate_outlives_a_client_whose_answer_waits)
 {
 	struct busy busy = busy_open();
@@ -324,6 +348,7 @@ int main(void)
 		test_gate_that_fails_ends_a_stream_once,
 		test_gate_opens_when_a_turn_has_to_wait,
 		test_gate_whose_flush_fails_under_a_turn_that_waits_fails_that_too,
+		test_gate_that_fails_in_the_turn_of_a_flush_that_did_not,
 		test_gate_answers_a_client_that_writes_no_more,
 		test_gate_keeps_the_store_from_being_tended_meanwhile,
 		test_gate_is_open_before_the_daemon_leaves,

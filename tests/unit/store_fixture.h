@@ -69,7 +69,8 @@ static inline int box_try_open(struct box *box)
 	fixture_open(fx);
 	fx->board->keeps = box->store->ops->keeps;
 	r = store_load(box->store, fx->board, fx->now_us, box_wall_us(box), box->why);
-	fx->board->safe_id = fx->board->last_id;
+	board_flush_begins(fx->board);
+	board_flush_ended(fx->board);
 	if (r < 0) {
 		store_close(box->store, NULL);
 		board_free(fx->board);
@@ -99,8 +100,10 @@ static inline int box_turn(struct box *box)
 		fixture_check(fx);
 		r = store_flush(box->store);
 	}
-	if (r == 0)
-		fx->board->safe_id = fx->board->last_id;
+	if (r == 0) {
+		board_flush_begins(fx->board);
+		board_flush_ended(fx->board);
+	}
 	if (r == 0)
 		board_settle(fx->board, fx->now_us);
 	else
