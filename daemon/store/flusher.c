@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -28,18 +27,19 @@ struct flusher {
 	uint64_t us;
 };
 
-static uint64_t hear(int fd)
+/* Of a descriptor of our own, that blocks: it cannot fail but for a signal. */
+static eventfd_t hear(int fd)
 {
-	uint64_t word = 0;
+	eventfd_t word = 0;
 
-	while (read(fd, &word, sizeof word) < 0 && errno == EINTR)
+	while (eventfd_read(fd, &word) < 0 && errno == EINTR)
 		;
 	return word;
 }
 
-static void say(int fd, uint64_t word)
+static void say(int fd, eventfd_t word)
 {
-	while (write(fd, &word, sizeof word) < 0 && errno == EINTR)
+	while (eventfd_write(fd, word) < 0 && errno == EINTR)
 		;
 }
 
