@@ -255,15 +255,11 @@ static void board_unsettle(struct board *board)
 
 		if (task == NULL)
 			continue;
-		task->saved = row->saved;
-		if (task->dirty)
-			continue;
-		if (task_is_ended(task)) {
+		if (task_is_ended(task) && !task->dirty) {
 			TAILQ_REMOVE(&board->ended, task, in_place);
 			board->n_ended--;
 		}
-		TAILQ_INSERT_TAIL(&board->dirty, task, in_dirty);
-		task->dirty = true;
+		task_unsettle(task, (enum task_state)row->saved);
 	}
 	unsafe->n_coming = 0;
 }

@@ -115,6 +115,16 @@ void task_restore(struct task *task, enum task_state state)
 	task->handler->count[state]++;
 }
 
+void task_unsettle(struct task *task, enum task_state saved)
+{
+	struct board *board = task->pool->board;
+
+	task->saved = (uint8_t)saved;
+	if (!task->dirty)
+		TAILQ_INSERT_TAIL(&board->dirty, task, in_dirty);
+	task->dirty = true;
+}
+
 bool task_is_ended(const struct task *task)
 {
 	return task->state >= TASK_DONE;

@@ -129,6 +129,8 @@ int task_step(struct task *task, enum task_event event) MUST_CHECK;
 
 /* A new task takes the state that the store holds of it: the beginning of its life on this board, and no change. */
 void task_restore(struct task *task, enum task_state state);
+/* For settle.c: it was settled as what the store does not have after all: that is `saved`, and it is dirty as it was before. */
+void task_unsettle(struct task *task, enum task_state saved);
 
 bool task_is_ended(const struct task *task);
 /* What may be told: an end that a store could not write down yet is none, for after a restart there would be another. */
