@@ -67,7 +67,8 @@ def test_plugin_tells_its_progress_and_ends_when_it_is_asked(start):
     slept = client.post("t", {"sleep_ms": 60000})["id"]
     daemon.until(lambda pool: pool["active"] == 2, pool="p")
     client.call("Cancel", {"ids": [task, slept]})
-    assert [task["state"] for task in client.call("Wait", {"ids": [task, slept]})["tasks"]] == ["done", "cancelled"]
+    states = {ended["id"]: ended["state"] for ended in client.call("Wait", {"ids": [task, slept]})["tasks"]}  # in the order of their ends
+    assert states == {task: "done", slept: "cancelled"}
     task = client.run("t", {"sleep_ms": 60000}, timeout_ms=100)
     assert (task["state"], task["reason"]) == ("failed", "timeout")
     assert client.pool("p")["host_restarts"] == 0
