@@ -139,7 +139,8 @@ static void hostlink_on_gone(struct hostlink *link, const char *why, bool by_us)
 {
 	struct daemon *daemon = link->daemon;
 	bool was_up = link->state == HOSTLINK_UP;
-	bool lasted = was_up && (by_us || daemon->now_us - link->up_us >= HOSTS_LASTED_US);
+	bool lasted = was_up && (by_us || link->has_worked ||
+					daemon->now_us - link->up_us >= HOSTS_LASTED_US);
 	uint32_t n;
 
 	hostlink_drop(link);

@@ -49,6 +49,7 @@ struct hostlink {
 	bool writes;           /* write_event is set */
 	bool touched;          /* on daemon->touched */
 	bool was_up;           /* since the daemon started */
+	bool has_worked;       /* since it last came up a task has ended in it */
 	bool quits;            /* was told to leave */
 	uint32_t told_workers; /* what the host believes */
 	uint32_t failures;     /* starts in a row that did not last */

@@ -12,6 +12,7 @@ import pytest
 
 from kit import coproc, proc, procs
 from kit.client import DEADLINE
+from kit.daemon import program
 
 pytestmark = [pytest.mark.exec, pytest.mark.usefixtures("has_exec")]
 KIT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kit")
@@ -37,12 +38,20 @@ def exec_(directory):
     return procs.handler("c", compile_c(directory, "die_program.c"), **KEYS)
 
 
+def plugin(_):
+    module = os.path.join(os.path.dirname(program("workpoold")), "testplugin.so")
+    keys = KEYS | {"module": module, "pool": "default", "kill_after": "10ms"}  # it stops with its host, and hears nothing
+    return "[handler c]\ntype = plugin\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
+
+
 # name: (a section [handler c] with its files in a directory, {way: (state, reason)} where it is not as below,
 #        how many programs of tasks may be there between two tasks, for each worker, keys of the pool)
 CARRIERS = {
     "coprocess": (coprocess, {"_exit": "exit", "exit": "exit"}, 1, ""),
     "coprocess in hosts of its own": (coprocess, {"_exit": "exit", "exit": "exit"}, 1, "isolation = task\n"),
     "exec": (exec_, {"_exit": "exit", "exit": "exit"}, 0, ""),
+    "plugin": (plugin, {}, 0, ""),
+    "plugin in hosts of its own": (plugin, {}, 0, "isolation = task\n"),
 }
 
 
