@@ -10,9 +10,8 @@ import time
 
 import pytest
 
-from kit import coproc, proc, procs
+from kit import coproc, plugins, proc, procs
 from kit.client import DEADLINE
-from kit.daemon import program
 
 pytestmark = [pytest.mark.exec, pytest.mark.usefixtures("has_exec")]
 KIT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kit")
@@ -39,9 +38,7 @@ def exec_(directory):
 
 
 def plugin(_):
-    module = os.path.join(os.path.dirname(program("workpoold")), "testplugin.so")
-    keys = KEYS | {"module": module, "pool": "default", "kill_after": "10ms"}  # it stops with its host, and hears nothing
-    return "[handler c]\ntype = plugin\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
+    return plugins.handler("c", pool="default", **KEYS | {"kill_after": "10ms"})
 
 
 # name: (a section [handler c] with its files in a directory, {way: (state, reason)} where it is not as below,

@@ -14,6 +14,7 @@ import pytest
 
 from kit import cli, proc, procs
 from kit.daemon import clean_environment, program
+from kit.plugins import handler as plugin, module
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # A sanitizer is not to report what the tests do themselves.
@@ -22,15 +23,6 @@ QUIET = {name: ":".join(filter(None, (os.environ.get(name), OPTIONS))) for name 
 DEATHS = ("segv", "abort", "fpe", "stack", "oom", "_exit", "exit", "kill", "stop")
 ROUNDS = int(os.environ.get("PLUGIN_ROUNDS", 5))  # times POOLS deaths of each kind
 POOLS = 10
-
-
-def module():
-    return os.path.join(os.path.dirname(program("workpoold")), "testplugin.so")
-
-
-def plugin(name="t", **keys):
-    lines = [f"[handler {name}]", "type = plugin"] + [f"{key} = {value}" for key, value in ({"module": module()} | keys).items()]
-    return "\n".join(lines) + "\n"
 
 
 ONE = "[pool p]\nworkers = 1\n"
