@@ -41,6 +41,10 @@ def plugin(_):
     return plugins.handler("c", pool="default", **KEYS | {"kill_after": "10ms"})
 
 
+# A thread that hangs is given two seconds each time: test_plugin.py has fifty of it, ten at a time.
+FEWER = {("plugin", "stop"): 5, ("plugin in hosts of its own", "stop"): 5}
+
+
 # name: (a section [handler c] with its files in a directory, {way: (state, reason)} where it is not as below,
 #        how many programs of tasks may be there between two tasks, for each worker, keys of the pool)
 CARRIERS = {
@@ -83,17 +87,17 @@ def test_death_costs_its_own_task_and_nothing_else(start, carrier, way):
     daemon = start(coproc.ONE + config)
     client = daemon.client()
     assert client.run("c")["state"] == "done"
-    after = []
-    for _ in range(N):
+    after, n = [], FEWER.get((name, way), N)
+    for _ in range(n):
         dead = client.run("c", **post_params(way))
         assert (dead["state"], dead["reason"], dead["attempt"]) == ("failed", reason_of(name, way), 1), dead
         next_ = client.run("c")
         assert (next_["state"], next_["attempt"]) == ("done", 1), next_
         after.append((next_["ended_at"] - dead["ended_at"]) * 1000)
-    print(f"\n{name}, {way}: {N} died; the next task was done {statistics.median(after):.1f} ms after, at most {max(after):.1f} ms")
+    print(f"\n{name}, {way}: {n} died; the next task was done {statistics.median(after):.1f} ms after, at most {max(after):.1f} ms")
     wait_until_clean(daemon, CARRIERS[name][2])
     pool = client.pool()
-    assert (pool["done"], pool["failed"], pool["posted"]) == (N + 1, N, 2 * N + 1)
+    assert (pool["done"], pool["failed"], pool["posted"]) == (n + 1, n, 2 * n + 1)
     assert (pool["cancelled"], pool["lost"], pool["expired"], pool["retried"]) == (0, 0, 0, 0)
 
 

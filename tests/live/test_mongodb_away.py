@@ -132,6 +132,16 @@ def test_time_limit_of_a_task_is_not_waited_out_when_the_server_is_away(start, h
         assert task["run_us"] < BOUND * 1e6
 
 
+@pytest.mark.short
+@pytest.mark.parametrize("handlers", [{}, HANDLERS], ids=["none", "mongodb"])
+def test_host_loads_the_library_only_for_a_handler_and_leaves_no_file(start, handlers):
+    daemon = start(mongo.config(mongo.away_uri(), handlers))
+    pid = daemon.client().pool()["host_pid"]
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
+        assert ("libmongoc" in file.read()) is bool(handlers)
+    assert not os.path.exists(f"/dev/shm/mongoc-{pid}")
+
+
 def test_refused_args_need_no_server(start):
     task = start(mongo.config(mongo.away_uri(), HANDLERS, timeouts=mongo.TIMEOUTS)).client().run("find", {"filter": {"$a": 1}})
     assert task["reason"] == "refused" and task["run_us"] < AT_ONCE_US
