@@ -274,6 +274,7 @@ void hostlink_start(struct hostlink *link)
 		&link->pid, &link->fd);
 
 	link->started_us = daemon->now_us;
+	link->stopped_us = 0;
 	if (r == 0) {
 		link->state = HOSTLINK_STARTING;
 		link->last_pid = link->pid;

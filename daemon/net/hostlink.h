@@ -56,7 +56,7 @@ struct hostlink {
 	uint64_t start_at_us;  /* DOWN: not before */
 	uint64_t started_us;   /* the last time; 0: never */
 	uint64_t up_us;        /* when it last came up */
-	uint64_t stopped_us;   /* when it was last stopped; 0: never */
+	uint64_t stopped_us;   /* when this one was last stopped; 0: never */
 	size_t starting; /* 1 …: the place in settings of the handler that it starts; 0: none that it told of */
 	char trouble
 		[HOSTLINK_TROUBLE_SIZE]; /* why the last start did not last; "": it did, or its task is to blame */
