@@ -58,10 +58,10 @@ static int append_object(
 {
 	bson_t child;
 
-	if (!bson_append_document_begin(bson, key, len, &child))
+	if (!mongolib.bson_append_document_begin(bson, key, len, &child))
 		return -E2BIG;
 	int r = fill(walk, json, &child);
-	return bson_append_document_end(bson, &child) ? r : -E2BIG;
+	return mongolib.bson_append_document_end(bson, &child) ? r : -E2BIG;
 }
 
 static int append_array(
@@ -69,10 +69,10 @@ static int append_array(
 {
 	bson_t child;
 
-	if (!bson_append_array_begin(bson, key, len, &child))
+	if (!mongolib.bson_append_array_begin(bson, key, len, &child))
 		return -E2BIG;
 	int r = fill(walk, json, &child);
-	return bson_append_array_end(bson, &child) ? r : -E2BIG;
+	return mongolib.bson_append_array_end(bson, &child) ? r : -E2BIG;
 }
 
 static int append_integer(
@@ -82,15 +82,15 @@ static int append_integer(
 
 	(void)walk;
 	if (value >= INT32_MIN && value <= INT32_MAX)
-		return bson_append_int32(bson, key, len, (int32_t)value) ? 0 : -E2BIG;
-	return bson_append_int64(bson, key, len, value) ? 0 : -E2BIG;
+		return mongolib.bson_append_int32(bson, key, len, (int32_t)value) ? 0 : -E2BIG;
+	return mongolib.bson_append_int64(bson, key, len, value) ? 0 : -E2BIG;
 }
 
 static int append_real(
 	struct walk *walk, bson_t *bson, const char *key, int len, const json_t *json)
 {
 	(void)walk;
-	return bson_append_double(bson, key, len, json_real_value(json)) ? 0 : -E2BIG;
+	return mongolib.bson_append_double(bson, key, len, json_real_value(json)) ? 0 : -E2BIG;
 }
 
 static int append_string(
@@ -101,14 +101,16 @@ static int append_string(
 	(void)walk;
 	if (bytes > INT32_MAX / 2)
 		return -E2BIG;
-	return bson_append_utf8(bson, key, len, json_string_value(json), (int)bytes) ? 0 : -E2BIG;
+	return mongolib.bson_append_utf8(bson, key, len, json_string_value(json), (int)bytes)
+		       ? 0
+		       : -E2BIG;
 }
 
 static int append_bool(
 	struct walk *walk, bson_t *bson, const char *key, int len, const json_t *json)
 {
 	(void)walk;
-	return bson_append_bool(bson, key, len, json_is_true(json)) ? 0 : -E2BIG;
+	return mongolib.bson_append_bool(bson, key, len, json_is_true(json)) ? 0 : -E2BIG;
 }
 
 static int append_null(
@@ -116,7 +118,7 @@ static int append_null(
 {
 	(void)walk;
 	(void)json;
-	return bson_append_null(bson, key, len) ? 0 : -E2BIG;
+	return mongolib.bson_append_null(bson, key, len) ? 0 : -E2BIG;
 }
 
 static int (*const appenders[])(struct walk *, bson_t *, const char *, int, const json_t *) = {

@@ -61,8 +61,8 @@ static int put_max_time(struct mongo_request *request)
 	/* Rounded up: 0 would mean none. The server takes no more than 31 bits. */
 	uint64_t ms = (us + US_PER_MS - 1) / US_PER_MS;
 	if (ms > 0 && request->config->op->takes_time &&
-		!BSON_APPEND_INT64(
-			&request->opts, "maxTimeMS", ms > INT32_MAX ? INT32_MAX : (int64_t)ms)) {
+		!mongolib.bson_append_int64(&request->opts, "maxTimeMS", -1,
+			ms > INT32_MAX ? INT32_MAX : (int64_t)ms)) {
 		result_fail(request->result, "failed", "no memory");
 		return -ENOMEM;
 	}
@@ -80,14 +80,16 @@ static void run_with_client(struct mongo_request *request)
 	}
 	/* Here, for the wait for a connection took its part of the time. */
 	if (put_max_time(request) == 0) {
-		request->collection =
-			mongoc_client_get_collection(client, config->database, config->collection);
+		request->collection = mongolib.mongoc_client_get_collection(
+			client, config->database, config->collection);
 		if (config->reads)
-			mongoc_collection_set_read_concern(request->collection, config->reads);
+			mongolib.mongoc_collection_set_read_concern(
+				request->collection, config->reads);
 		if (config->writes)
-			mongoc_collection_set_write_concern(request->collection, config->writes);
+			mongolib.mongoc_collection_set_write_concern(
+				request->collection, config->writes);
 		config->op->run(request);
-		mongoc_collection_destroy(request->collection);
+		mongolib.mongoc_collection_destroy(request->collection);
 	}
 	mongo_push(config->mongo, client);
 }
@@ -102,13 +104,13 @@ static void mongodb_run(struct work *task, struct result *result)
 		task_read_json(task, result, &json) < 0)
 		return;
 	request.json = json;
-	bson_init(&request.body);
-	bson_init(&request.opts);
+	mongolib.bson_init(&request.body);
+	mongolib.bson_init(&request.opts);
 	int r = request.config->op->prepare(&request);
 	if (r == 0)
 		run_with_client(&request);
-	bson_destroy(&request.body);
-	bson_destroy(&request.opts);
+	mongolib.bson_destroy(&request.body);
+	mongolib.bson_destroy(&request.opts);
 	if (task_is_cancelled(task) && result->outcome != OUTCOME_OK)
 		result_cancel(result, (struct view){NULL, 0});
 }
@@ -146,14 +148,14 @@ static void set_concerns(struct mongo_config *config)
 	const char *reads = config->read_concern, *writes = config->write_concern;
 
 	if (reads && *reads) {
-		config->reads = mongoc_read_concern_new();
-		(void)mongoc_read_concern_set_level(config->reads, reads);
+		config->reads = mongolib.mongoc_read_concern_new();
+		(void)mongolib.mongoc_read_concern_set_level(config->reads, reads);
 	}
 	if (writes && *writes) {
-		config->writes = mongoc_write_concern_new();
-		mongoc_write_concern_set_w(config->writes, strcmp(writes, "majority") == 0
-								   ? MONGOC_WRITE_CONCERN_W_MAJORITY
-								   : atoi(writes));
+		config->writes = mongolib.mongoc_write_concern_new();
+		mongolib.mongoc_write_concern_set_w(config->writes,
+			strcmp(writes, "majority") == 0 ? MONGOC_WRITE_CONCERN_W_MAJORITY
+							: atoi(writes));
 	}
 }
 
@@ -165,9 +167,9 @@ static void mongodb_stop(struct offer *offer)
 		json_decref(config->parts[i]);
 	mongo_part_params_done(&config->params);
 	if (config->reads)
-		mongoc_read_concern_destroy(config->reads);
+		mongolib.mongoc_read_concern_destroy(config->reads);
 	if (config->writes)
-		mongoc_write_concern_destroy(config->writes);
+		mongolib.mongoc_write_concern_destroy(config->writes);
 }
 
 /* On failure what was made stays for mongodb_stop(). */

@@ -12,7 +12,6 @@
 
 #include "base/log.h"
 #include "host/keeper.h"
-#include "host/mongo.h"
 #include "host/plugin.h"
 #include "host/scratch.h"
 #include "host/setup.h"
@@ -88,7 +87,6 @@ void host_run(int fd)
 {
 	static struct host host; /* static: threads use it until the very end */
 
-	mongo_drop_counters();
 	ignore_signals();
 	/* A second string to the bow: the end of the link is what counts. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -9,10 +9,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -60,11 +58,13 @@ static bool set_timeouts(mongoc_uri_t *uri, const struct mongo_timeouts *timeout
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (!mongoc_uri_has_option(uri, rows[i].key) &&
-			!mongoc_uri_set_option_as_int32(uri, rows[i].key, ms_of(rows[i].us)))
+		if (!mongolib.mongoc_uri_has_option(uri, rows[i].key) &&
+			!mongolib.mongoc_uri_set_option_as_int32(
+				uri, rows[i].key, ms_of(rows[i].us)))
 			return false;
 	}
-	return mongoc_uri_set_appname(uri, "workpool-host") || mongoc_uri_get_appname(uri);
+	return mongolib.mongoc_uri_set_appname(uri, "workpool-host") ||
+	       mongolib.mongoc_uri_get_appname(uri);
 }
 
 /* A process that knows a password leaves no core and cannot be looked into by others of its user. */
@@ -83,7 +83,8 @@ static char *name_hosts(const mongoc_uri_t *uri)
 
 	buf_init(&names, 4096);
 	/* A list that is too long for a log line is cut: -EMSGSIZE. */
-	for (const mongoc_host_list_t *host = mongoc_uri_get_hosts(uri); host; host = host->next)
+	for (const mongoc_host_list_t *host = mongolib.mongoc_uri_get_hosts(uri); host;
+		host = host->next)
 		IGNORE(buf_printf(
 			&names, "%s%s", buf_len(&names) > 0 ? ", " : "", host->host_and_port));
 	struct view text = buf_view(&names);
@@ -112,15 +113,15 @@ static struct mongo *mongo_new(const char *text, const mongoc_uri_t *uri, uint64
 	mongo->uri = strdup(text);
 	mongo->hosts = name_hosts(uri);
 	if (mongo->uri && mongo->hosts)
-		mongo->pool = mongoc_client_pool_new(uri);
+		mongo->pool = mongolib.mongoc_client_pool_new(uri);
 	if (!mongo->pool) {
 		mongo_free(mongo);
 		return NULL;
 	}
-	if (!mongoc_uri_has_option(uri, MONGOC_URI_MAXPOOLSIZE) && max_pool_size > 0)
-		mongoc_client_pool_max_size(mongo->pool,
+	if (!mongolib.mongoc_uri_has_option(uri, MONGOC_URI_MAXPOOLSIZE) && max_pool_size > 0)
+		mongolib.mongoc_client_pool_max_size(mongo->pool,
 			max_pool_size > UINT32_MAX ? UINT32_MAX : (uint32_t)max_pool_size);
-	(void)mongoc_client_pool_set_error_api(mongo->pool, ERROR_API);
+	(void)mongolib.mongoc_client_pool_set_error_api(mongo->pool, ERROR_API);
 	return mongo;
 }
 
@@ -136,16 +137,19 @@ int mongo_get(struct mongo_list *list, const char *text, const struct mongo_time
 			return 0;
 		}
 	}
-	mongoc_init();
-	mongoc_log_set_handler(NULL, NULL);
-	mongoc_uri_t *uri = mongoc_uri_new_with_error(text, &error);
+	int r = mongolib_open(ret_why);
+	if (r < 0)
+		return r;
+	mongolib.mongoc_init();
+	mongolib.mongoc_log_set_handler(NULL, NULL);
+	mongoc_uri_t *uri = mongolib.mongoc_uri_new_with_error(text, &error);
 	bool is_good = uri && set_timeouts(uri, timeouts);
-	mongoc_log_set_handler(on_log, NULL);
+	mongolib.mongoc_log_set_handler(on_log, NULL);
 	mongo = is_good ? mongo_new(text, uri, max_pool_size) : NULL;
-	if (mongo && mongoc_uri_get_password(uri))
+	if (mongo && mongolib.mongoc_uri_get_password(uri))
 		hide_memory();
 	if (uri)
-		mongoc_uri_destroy(uri);
+		mongolib.mongoc_uri_destroy(uri);
 	if (!mongo) {
 		(void)snprintf(ret_why, SETTING_WHY_SIZE,
 			"uri: this is not one that the MongoDB library can use");
@@ -156,22 +160,14 @@ int mongo_get(struct mongo_list *list, const char *text, const struct mongo_time
 	return 0;
 }
 
-void mongo_drop_counters(void)
-{
-	char name[32];
-
-	(void)snprintf(name, sizeof(name), "/mongoc-%u", (unsigned)getpid());
-	(void)shm_unlink(name); /* there may be none */
-}
-
 mongoc_client_t *mongo_pop(struct mongo *mongo)
 {
-	return mongoc_client_pool_pop(mongo->pool);
+	return mongolib.mongoc_client_pool_pop(mongo->pool);
 }
 
 void mongo_push(struct mongo *mongo, mongoc_client_t *client)
 {
-	mongoc_client_pool_push(mongo->pool, client);
+	mongolib.mongoc_client_pool_push(mongo->pool, client);
 }
 
 void mongo_on_success(struct mongo *mongo)

@@ -29,18 +29,12 @@ struct mongo {
 };
 
 /*
- * The server of this URI, from the list or new; what the URI says about timeouts wins. Initialises libmongoc at first.
- * Connects to nothing yet. Before the first thread. -EINVAL: ret_why, without the URI; -ENOMEM.
+ * The server of this URI, from the list or new; what the URI says about timeouts wins. Loads libmongoc at first. Connects to
+ * nothing yet. Before the first thread. -EINVAL: ret_why, without the URI; -ENOENT: ret_why, no library; -ENOMEM.
  */
 int mongo_get(struct mongo_list *list, const char *uri, const struct mongo_timeouts *timeouts,
 	uint64_t max_pool_size, struct mongo **ret_mongo,
 	char ret_why[SETTING_WHY_SIZE]) MUST_CHECK;
-
-/*
- * libmongoc, as soon as it is loaded, makes a file of counters in /dev/shm and counts on exit(3) to remove it, which this
- * process never calls: so it is removed at the start.
- */
-void mongo_drop_counters(void);
 
 /* A connection, waiting no longer than the server selection timeout; NULL: all are in use all the time. */
 mongoc_client_t *mongo_pop(struct mongo *mongo) MUST_CHECK;

@@ -70,17 +70,17 @@ static int put_part(struct mongo_request *request, enum mongo_part part)
 
 	if (!has_part(request, part))
 		return 0;
-	if (!bson_append_document_begin(&request->opts, name, -1, &child))
+	if (!mongolib.bson_append_document_begin(&request->opts, name, -1, &child))
 		return refuse(request, -E2BIG, name, "");
 	int r = convert_part(request, part, &child);
-	if (!bson_append_document_end(&request->opts, &child) && r == 0)
+	if (!mongolib.bson_append_document_end(&request->opts, &child) && r == 0)
 		r = refuse(request, -E2BIG, name, "");
 	return r;
 }
 
 static int put_int(struct mongo_request *request, const char *name, int64_t value)
 {
-	if (value > 0 && !BSON_APPEND_INT64(&request->opts, name, value))
+	if (value > 0 && !mongolib.bson_append_int64(&request->opts, name, -1, value))
 		return refuse(request, -E2BIG, name, "");
 	return 0;
 }
@@ -142,7 +142,8 @@ static int prepare_insert(struct mongo_request *request)
 
 static int prepare_update(struct mongo_request *request)
 {
-	if (request->config->upsert && !BSON_APPEND_BOOL(&request->opts, "upsert", true))
+	if (request->config->upsert &&
+		!mongolib.bson_append_bool(&request->opts, "upsert", -1, true))
 		return refuse(request, -E2BIG, "upsert", "");
 	return prepare_filter(request);
 }
@@ -178,7 +179,8 @@ static int64_t number_of(const bson_t *reply, const char *name)
 {
 	bson_iter_t at;
 
-	return bson_iter_init_find(&at, reply, name) ? bson_iter_as_int64(&at) : 0;
+	return mongolib.bson_iter_init_find(&at, reply, name) ? mongolib.bson_iter_as_int64(&at)
+							      : 0;
 }
 
 /* Documents of a cursor onto `json` up to its limit; how many. */
@@ -191,14 +193,14 @@ static int put_documents(struct mongo_request *request, mongoc_cursor_t *cursor,
 	int r = 0;
 
 	while (r == 0 && !truncated && !task_is_cancelled(request->task) &&
-		mongoc_cursor_next(cursor, &doc)) {
+		mongolib.mongoc_cursor_next(cursor, &doc)) {
 		size_t len, before = buf_len(json);
-		char *text = bson_as_relaxed_extended_json(doc, &len);
+		char *text = mongolib.bson_as_relaxed_extended_json(doc, &len);
 
 		r = !text ? -EBADMSG : n > 0 ? buf_append(json, ",", 1) : 0;
 		if (r == 0)
 			r = buf_append(json, text, len);
-		bson_free(text);
+		mongolib.bson_free(text);
 		truncated = r == -EMSGSIZE || n >= request->config->max_documents ||
 			    buf_len(json) > json->limit - FRAME_BYTES / 2;
 		if (truncated)
@@ -228,34 +230,34 @@ static void give_documents(struct mongo_request *request, mongoc_cursor_t *curso
 	if (r == 0)
 		r = buf_printf(&json, "],\"count\":%" PRIu64 ",\"truncated\":%s}", n,
 			truncated ? "true" : "false");
-	if (mongoc_cursor_error(cursor, &error))
+	if (mongolib.mongoc_cursor_error(cursor, &error))
 		give_failure(request, &error, NULL);
 	else if (task_is_cancelled(request->task))
 		result_cancel(request->result, (struct view){NULL, 0});
 	else
 		give_done(request, &json, r);
 	buf_done(&json);
-	mongoc_cursor_destroy(cursor);
+	mongolib.mongoc_cursor_destroy(cursor);
 }
 
 /* Operations. */
 
 static void run_find(struct mongo_request *request)
 {
-	give_documents(request, mongoc_collection_find_with_opts(
+	give_documents(request, mongolib.mongoc_collection_find_with_opts(
 					request->collection, &request->body, &request->opts, NULL));
 }
 
 static void run_aggregate(struct mongo_request *request)
 {
-	give_documents(request, mongoc_collection_aggregate(request->collection, MONGOC_QUERY_NONE,
-					&request->body, &request->opts, NULL));
+	give_documents(request, mongolib.mongoc_collection_aggregate(request->collection,
+					MONGOC_QUERY_NONE, &request->body, &request->opts, NULL));
 }
 
 static void run_count(struct mongo_request *request)
 {
 	bson_error_t error;
-	int64_t n = mongoc_collection_count_documents(
+	int64_t n = mongolib.mongoc_collection_count_documents(
 		request->collection, &request->body, &request->opts, NULL, NULL, &error);
 
 	if (n < 0)
@@ -270,10 +272,10 @@ static void insert_all(struct mongo_request *request, const bson_t **docs, size_
 	bson_error_t error;
 	bson_t reply;
 
-	bool is_done = mongoc_collection_insert_many(
+	bool is_done = mongolib.mongoc_collection_insert_many(
 		request->collection, docs, n, &request->opts, &reply, &error);
 	int64_t inserted = number_of(&reply, "insertedCount");
-	bson_destroy(&reply);
+	mongolib.bson_destroy(&reply);
 	if (is_done) {
 		give_number(request, "inserted", inserted);
 		return;
@@ -304,13 +306,13 @@ static void run_insert(struct mongo_request *request)
 		return;
 	}
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		docs[i] = bson_new();
+		docs[i] = mongolib.bson_new();
 		r = make_document(request, i, docs[i]);
 	}
 	if (r == 0)
 		insert_all(request, (const bson_t **)docs, n);
 	for (size_t i = 0; i < n && docs[i]; i++)
-		bson_destroy(docs[i]);
+		mongolib.bson_destroy(docs[i]);
 	free(docs);
 }
 
@@ -323,16 +325,16 @@ static int put_update(struct buf *json, const bson_t *reply)
 
 	int r = buf_printf(json, "{\"matched\":%" PRId64 ",\"modified\":%" PRId64,
 		number_of(reply, "matchedCount"), number_of(reply, "modifiedCount"));
-	if (r == 0 && bson_iter_init_find(&at, reply, "upsertedId") &&
-		bson_append_iter(&id, "upserted", -1, &at)) {
-		char *text = bson_as_relaxed_extended_json(&id, &len);
+	if (r == 0 && mongolib.bson_iter_init_find(&at, reply, "upsertedId") &&
+		mongolib.bson_append_iter(&id, "upserted", -1, &at)) {
+		char *text = mongolib.bson_as_relaxed_extended_json(&id, &len);
 		const char *from = text ? strchr(text, '"') : NULL; /* without its braces */
 		const char *to = text ? strrchr(text, '}') : NULL;
 
 		r = from && to ? buf_printf(json, ",%.*s", (int)(to - from), from) : -ENOMEM;
-		bson_free(text);
+		mongolib.bson_free(text);
 	}
-	bson_destroy(&id);
+	mongolib.bson_destroy(&id);
 	return r == 0 ? buf_append(json, "}", 1) : r;
 }
 
@@ -341,7 +343,8 @@ static bool is_replacement(const bson_t *update)
 {
 	bson_iter_t at;
 
-	return !bson_iter_init(&at, update) || !bson_iter_next(&at) || *bson_iter_key(&at) != '$';
+	return !mongolib.bson_iter_init(&at, update) || !mongolib.bson_iter_next(&at) ||
+	       *mongolib.bson_iter_key(&at) != '$';
 }
 
 static void update_by(struct mongo_request *request, const bson_t *update)
@@ -357,14 +360,14 @@ static void update_by(struct mongo_request *request, const bson_t *update)
 		return;
 	}
 	if (replaces)
-		is_done = mongoc_collection_replace_one(request->collection, &request->body, update,
-			&request->opts, &reply, &error);
+		is_done = mongolib.mongoc_collection_replace_one(request->collection,
+			&request->body, update, &request->opts, &reply, &error);
 	else if (request->config->many)
-		is_done = mongoc_collection_update_many(request->collection, &request->body, update,
-			&request->opts, &reply, &error);
+		is_done = mongolib.mongoc_collection_update_many(request->collection,
+			&request->body, update, &request->opts, &reply, &error);
 	else
-		is_done = mongoc_collection_update_one(request->collection, &request->body, update,
-			&request->opts, &reply, &error);
+		is_done = mongolib.mongoc_collection_update_one(request->collection, &request->body,
+			update, &request->opts, &reply, &error);
 	if (is_done) {
 		buf_init(&json, task_offer(request->task)->max_output_bytes + FRAME_BYTES);
 		give_done(request, &json, put_update(&json, &reply));
@@ -372,7 +375,7 @@ static void update_by(struct mongo_request *request, const bson_t *update)
 	} else {
 		give_failure(request, &error, NULL);
 	}
-	bson_destroy(&reply);
+	mongolib.bson_destroy(&reply);
 }
 
 static void run_update(struct mongo_request *request)
@@ -381,7 +384,7 @@ static void run_update(struct mongo_request *request)
 
 	if (convert_part(request, PART_UPDATE, &update) == 0)
 		update_by(request, &update);
-	bson_destroy(&update);
+	mongolib.bson_destroy(&update);
 }
 
 static void run_delete(struct mongo_request *request)
@@ -391,16 +394,16 @@ static void run_delete(struct mongo_request *request)
 	bool is_done;
 
 	if (request->config->many)
-		is_done = mongoc_collection_delete_many(
+		is_done = mongolib.mongoc_collection_delete_many(
 			request->collection, &request->body, &request->opts, &reply, &error);
 	else
-		is_done = mongoc_collection_delete_one(
+		is_done = mongolib.mongoc_collection_delete_one(
 			request->collection, &request->body, &request->opts, &reply, &error);
 	if (is_done)
 		give_number(request, "deleted", number_of(&reply, "deletedCount"));
 	else
 		give_failure(request, &error, NULL);
-	bson_destroy(&reply);
+	mongolib.bson_destroy(&reply);
 }
 
 #define ARG(n, field, t, ...)                                                                      \

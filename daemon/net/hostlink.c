@@ -20,9 +20,10 @@
 #include "net/linkmsg.h"
 #include "net/spawn.h"
 
-#define LAST_READS     256 /* of a host that has ended: 16 MB, a child of it may write on */
-#define START_LIMIT_US (10 * US_PER_SEC) /* from its start until READY */
-#define QUIT_LIMIT_US  (5 * US_PER_SEC)  /* from QUIT of one that has nothing to do until its end */
+#define LAST_READS       256 /* of a host that has ended: 16 MB, a child of it may write on */
+#define START_LIMIT_US   (10 * US_PER_SEC) /* from its start until READY */
+#define QUIT_LIMIT_US    (5 * US_PER_SEC) /* from QUIT of one that has nothing to do until its end */
+#define STOPPED_AGAIN_US US_PER_SEC       /* twice in that time is no slip */
 
 static bool hostlink_read(struct hostlink *link);
 static void hostlink_on_read(evutil_socket_t fd, short what, void *arg);
@@ -139,7 +140,8 @@ static void hostlink_on_gone(struct hostlink *link, const char *why, bool by_us)
 {
 	struct daemon *daemon = link->daemon;
 	bool was_up = link->state == HOSTLINK_UP;
-	bool lasted = was_up && (by_us || daemon->now_us - link->up_us >= HOSTS_LASTED_US);
+	bool lasted = was_up && (by_us || link->has_worked ||
+					daemon->now_us - link->up_us >= HOSTS_LASTED_US);
 	uint32_t n;
 
 	hostlink_drop(link);
@@ -169,18 +171,18 @@ static void hostlink_on_gone(struct hostlink *link, const char *why, bool by_us)
 	hostlink_plan_restart(link);
 }
 
-/* All that is there to be read, of a host that ends. */
-static void hostlink_read_rest(struct hostlink *link)
+/* What it has said by now still counts. by_us: as for hostlink_on_gone(). */
+static void hostlink_give_up(struct hostlink *link, const char *why, bool by_us)
 {
 	for (int i = 0; i < LAST_READS && link->fd >= 0 && hostlink_read(link); i++)
 		;
+	if (link->fd >= 0)
+		hostlink_on_gone(link, why, by_us);
 }
 
 void hostlink_kill(struct hostlink *link, const char *why)
 {
-	hostlink_read_rest(link);
-	if (link->fd >= 0)
-		hostlink_on_gone(link, why, true);
+	hostlink_give_up(link, why, true);
 }
 
 void hostlink_quit(struct hostlink *link)
@@ -272,6 +274,7 @@ void hostlink_start(struct hostlink *link)
 		&link->pid, &link->fd);
 
 	link->started_us = daemon->now_us;
+	link->stopped_us = 0;
 	if (r == 0) {
 		link->state = HOSTLINK_STARTING;
 		link->last_pid = link->pid;
@@ -380,6 +383,27 @@ static void tell_exit(struct hostlink *link, pid_t pid, int status)
 	}
 }
 
+void hostlink_on_stop(struct daemon *daemon, pid_t pid)
+{
+	struct hostlink *link;
+
+	TAILQ_FOREACH (link, &daemon->links, link) {
+		bool is_again = link->stopped_us > 0 &&
+				daemon->now_us - link->stopped_us < STOPPED_AGAIN_US;
+
+		if (link->pid != pid || link->fd < 0) /* without a link it was killed, too */
+			continue;
+		link->stopped_us = daemon->now_us;
+		log_warning("host_stopped", "pool \"%s\": %s (pid %d) was stopped by a signal%s",
+			link->pool->settings->name, link->name, (int)pid,
+			is_again ? " again" : ": it is told to go on");
+		if (!is_again)
+			(void)kill(pid, SIGCONT);
+		else
+			hostlink_give_up(link, "it was stopped again and again", false);
+	}
+}
+
 bool hostlink_on_exit(struct daemon *daemon, pid_t pid, int status)
 {
 	struct hostlink *link;
@@ -390,10 +414,7 @@ bool hostlink_on_exit(struct daemon *daemon, pid_t pid, int status)
 			continue;
 		was_down = link->fd < 0;
 		link->pid = 0; /* it was waited for: the number may be somebody else's now */
-		/* What it said before it ended counts. */
-		hostlink_read_rest(link);
-		if (link->fd >= 0)
-			hostlink_on_gone(link, "it ended", false);
+		hostlink_give_up(link, "it ended", false);
 		tell_exit(link, pid, status);
 		if (link->trouble[0] != '\0')
 			hosts_explain(link, link->trouble);

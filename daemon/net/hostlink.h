@@ -49,12 +49,14 @@ struct hostlink {
 	bool writes;           /* write_event is set */
 	bool touched;          /* on daemon->touched */
 	bool was_up;           /* since the daemon started */
+	bool has_worked;       /* since it last came up a task has ended in it */
 	bool quits;            /* was told to leave */
 	uint32_t told_workers; /* what the host believes */
 	uint32_t failures;     /* starts in a row that did not last */
 	uint64_t start_at_us;  /* DOWN: not before */
 	uint64_t started_us;   /* the last time; 0: never */
 	uint64_t up_us;        /* when it last came up */
+	uint64_t stopped_us;   /* when this one was last stopped; 0: never */
 	size_t starting; /* 1 …: the place in settings of the handler that it starts; 0: none that it told of */
 	char trouble
 		[HOSTLINK_TROUBLE_SIZE]; /* why the last start did not last; "": it did, or its task is to blame */
@@ -86,6 +88,8 @@ void hostlink_arm(struct hostlink *link, uint64_t after_us);
 bool hostlink_is_over(const struct hostlink *link);
 /* The process with this pid has ended, and was not waited for yet: what it has left behind ends too. */
 void hostlink_on_end(pid_t pid);
+/* The process with this pid is stopped, by a signal: a host goes on, one that is stopped again soon is given up. */
+void hostlink_on_stop(struct daemon *daemon, pid_t pid);
 /* The process with this pid ended (wait(2)); false: it is none of ours. */
 bool hostlink_on_exit(struct daemon *daemon, pid_t pid, int status);
 /* No more tasks for any host: they leave when their workers are through. */

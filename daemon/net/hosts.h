@@ -27,8 +27,9 @@ struct daemon;
 struct hostlink;
 struct pool;
 
-#define HOSTS_LASTED_US US_PER_SEC /* a host that was up so long did not fail at its start */
-#define HOSTS_WHY_SIZE  512
+#define HOSTS_LASTED_US                                                                            \
+	US_PER_SEC /* a host that was up so long, or ended a task, did not fail at its start */
+#define HOSTS_WHY_SIZE 512
 
 /* pool->hosts: made by hosts_check(). */
 struct hosts {

@@ -86,6 +86,7 @@ static int take_ready(struct hostlink *link, const struct hostmsg *msg)
 	link->starting = 0;
 	link->up_us = daemon->now_us;
 	link->was_up = true;
+	link->has_worked = false;
 	if (link->part == HOSTLINK_ALONE && !link->quits)
 		slots_alone_up(&link->pool->slots, link);
 	hosts_on_ready(link); /* hosts_check() gives it its workers */
@@ -122,6 +123,7 @@ static int take_done(struct hostlink *link, const struct hostmsg *msg)
 		return -EPROTO;
 	if (!str_is_utf8(result.reason) || !str_is_utf8(result.result))
 		return -EBADMSG;
+	link->has_worked = true;
 	r = board_finish(daemon->board, msg->done.task, msg->done.attempt, &result, daemon->now_us);
 	if (r == -ENOMEM)
 		log_error("no_memory", "no memory for the result of task %llu: it failed",

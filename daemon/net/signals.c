@@ -28,6 +28,23 @@ static void on_reload(evutil_socket_t signal, short what, void *arg)
 	reload_by_signal(arg);
 }
 
+static void take_stop(struct daemon *daemon, pid_t pid)
+{
+	siginfo_t info = {0};
+
+	if (waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOHANG) == 0 && info.si_pid == pid)
+		hostlink_on_stop(daemon, pid); /* else it goes on already, or has ended */
+}
+
+static void take_end(struct daemon *daemon, pid_t pid)
+{
+	int status;
+
+	hostlink_on_end(pid);
+	if (waitpid(pid, &status, 0) == pid && !hostlink_on_exit(daemon, pid, status))
+		log_debug("child", "a process that is no host ended: pid %d", (int)pid);
+}
+
 static void on_child(evutil_socket_t signal, short what, void *arg)
 {
 	struct daemon *daemon = arg;
@@ -37,13 +54,12 @@ static void on_child(evutil_socket_t signal, short what, void *arg)
 	(void)what;
 	daemon->now_us = clock_now_us();
 	/* Looked at first: when it has been waited for, its number may be somebody else's. */
-	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
-		pid_t pid = info.si_pid;
-		int status;
-
-		hostlink_on_end(pid);
-		if (waitpid(pid, &status, 0) == pid && !hostlink_on_exit(daemon, pid, status))
-			log_debug("child", "a process that is no host ended: pid %d", (int)pid);
+	while (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+		info.si_pid > 0) {
+		if (info.si_code == CLD_STOPPED)
+			take_stop(daemon, info.si_pid);
+		else
+			take_end(daemon, info.si_pid);
 		info.si_pid = 0;
 	}
 }

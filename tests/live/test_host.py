@@ -1,5 +1,6 @@
 """The process boundary: a host that dies costs nothing but an attempt of its tasks in flight, and only the one that was alone in
 it has to answer for that; it is replaced, and counted. So is one with a task that does not end."""
+import contextlib
 import os
 import re
 import signal
@@ -7,7 +8,7 @@ import time
 
 import pytest
 
-from kit import mongo, proc
+from kit import mongo, proc, procs
 
 pytestmark = pytest.mark.host
 ONE = "[pool default]\nworkers = 1\n"
@@ -224,18 +225,40 @@ def test_idle_host_that_dies_is_replaced(start):
 
 
 @pytest.mark.short
-def test_host_that_stops_in_a_debugger_holds_only_its_pool(start):
-    daemon = start(TWO, env=QUIET)
+@pytest.mark.parametrize("isolation", ["shared", "task"])
+def test_host_that_is_stopped_goes_on_and_nothing_in_it_is_lost(start, isolation):
+    daemon = start(ONE + f"isolation = {isolation}\n", env=QUIET)
     client = daemon.client()
-    pid = client.pool()["host_pid"]
-    proc.freeze(pid)
-    try:
-        task = client.post("noop")["id"]
-        assert client.run("noop", pool="mail")["state"] == "done"
-        assert client.call("Wait", {"ids": [task], "timeout_ms": 50})["timed_out"]
-    finally:
-        os.kill(pid, signal.SIGCONT)
-    assert client.call("Wait", {"ids": [task]})["tasks"][0]["state"] == "done"
+    pid, = procs.host_pids(daemon)
+    os.kill(pid, signal.SIGSTOP)  # it is idle
+    assert client.run("noop")["state"] == "done"
+    daemon.pass_time(1.1)  # sooner again it is given up
+    waiter = daemon.client()
+    waiter.send("Post", {"handler": "sleep", "args": {"ms": 300}, "wait": True})
+    daemon.until(lambda pool: pool["active"] == 1)
+    os.kill(pid, signal.SIGSTOP)
+    task = waiter.recv()["task"]
+    assert (task["state"], task["attempt"]) == ("done", 1)
+    daemon.until(lambda pool: daemon.stderr().count(f"(pid {pid}) was stopped by a signal: it is told to go on") == 2)
+    pool = client.pool()
+    assert (pool["crashed"], pool["returned"], pool["host_restarts"]) == (0, 0, 0) and procs.host_pids(daemon) == [pid]
+
+
+@pytest.mark.short
+def test_host_that_is_stopped_again_and_again_is_replaced(start):
+    daemon = start(ONE_CRASH, env=QUIET)
+    client, waiter = daemon.client(), daemon.client()
+    waiter.send("Post", {"handler": "sleep", "args": MINUTE, "wait": True})
+    pid = daemon.until(lambda pool: pool["active"] == 1)["host_pid"]
+    for reply in daemon.watch("default"):
+        if reply["pools"][0]["host_restarts"] > 0:
+            break
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+    task = waiter.recv()["task"]
+    assert (task["state"], task["reason"]) == ("failed", "crashed") and not proc.is_alive(pid)
+    assert "is gone (it was stopped again and again)" in daemon.stderr()
+    assert client.run("noop")["state"] == "done" and client.pool()["host_restarts"] == 1
 
 
 @pytest.mark.slow

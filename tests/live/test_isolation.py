@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from kit import cli, proc, procs
+from kit import cli, plugins, proc, procs
 from kit.client import DEADLINE
 from kit.daemon import program
 from kit.senders import Sender, join_all
@@ -203,14 +203,12 @@ def test_hosts_killed_at_random_in_a_storm_lose_nothing(start):
 
 @pytest.mark.short
 def test_stuck_task_s_host_goes_and_nobody_else_notices(start):
-    """A host that is stopped hears of nothing."""
-    daemon = start(FORGIVING + "kill_after = 0\n" + POOL.format(4), env=QUIET)
+    daemon = start(FORGIVING + plugins.handler(pool="default", kill_after=0) + POOL.format(4), env=QUIET)
     client = daemon.client()
     others = [client.post("sleep", MINUTE)["id"] for _ in range(3)]
-    stuck = client.post("sleep", MINUTE, timeout_ms=200)["id"]
+    stuck = client.post("t", {"do": "hang"}, timeout_ms=200)["id"]
     daemon.until(lambda pool: pool["active"] == 4)
     tasks = active(client)
-    proc.freeze(tasks[stuck]["host_pid"])
     task = client.call("Wait", {"ids": [stuck]})["tasks"][0]
     assert (task["state"], task["reason"]) == ("failed", "timeout")
     pool = daemon.until(is_up)

@@ -108,18 +108,23 @@ def test_wait_for_ended_and_running_tasks(start):
     daemon = start(CONFIG)
     client = daemon.client()
     done = client.run("noop")["id"]
-    running = client.post("sleep", {"ms": 100})["id"]
+    running = client.post("sleep", MINUTE)["id"]
     queued = client.post("fail")["id"]
-    reply = client.call("Wait", {"ids": [queued, done, running]})
+    client.send("Wait", {"ids": [queued, done, running]})
+    daemon.client().call("Cancel", {"ids": [running]})
+    reply = client.recv()
     assert "timed_out" not in reply
-    assert [(task["id"], task["state"]) for task in reply["tasks"]] == [(done, "done"), (running, "done"), (queued, "failed")]
+    assert [(task["id"], task["state"]) for task in reply["tasks"]] == [(done, "done"), (running, "cancelled"), (queued, "failed")]
 
 
 def test_wait_with_more_tells_each_as_it_ends(start):
     daemon = start("[pool default]\nworkers = 3\n")
-    client = daemon.client()
-    ids = [client.post("sleep", {"ms": ms})["id"] for ms in (300, 200, 100)]
-    assert [reply["task"]["id"] for reply in client.more("Wait", {"ids": ids})] == ids[::-1]
+    client, other = daemon.client(), daemon.client()
+    ids = [client.post("sleep", MINUTE)["id"] for _ in range(3)]
+    client.send("Wait", {"ids": ids}, more=True)
+    for task in ids[::-1]:
+        other.call("Cancel", {"ids": [task]})
+        assert client.recv()["task"]["id"] == task
     assert [reply["task"]["id"] for reply in client.more("Wait", {"ids": ids})] == ids, "all ended: in the order of the ids"
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from kit import proc
+from kit import plugins, proc
 from kit.client import CallError
 
 pytestmark = pytest.mark.host
@@ -277,11 +277,11 @@ def test_host_that_dies_while_stopping(start):
 
 @pytest.mark.slow
 def test_host_that_hangs_is_killed_when_stopping(start):
-    """A stopped process answers nothing: its task ends after the grace, the daemon with 0."""
-    daemon = start(ONE)
+    """A task that hears of nothing ends after the grace, the daemon with 0."""
+    daemon = start(ONE + plugins.handler(pool="default"))
     waiter, client = daemon.client(), daemon.client()
-    waiter.send("Post", {"handler": "sleep", "args": MINUTE, "wait": True})
-    proc.freeze(daemon.until(lambda pool: pool["active"] == 1)["host_pid"])
+    waiter.send("Post", {"handler": "t", "args": {"do": "hang"}, "wait": True})
+    daemon.until(lambda pool: pool["active"] == 1)
     began = time.monotonic()
     client.send("Shutdown", {"mode": "now"})
     assert state_and_reason(waiter.recv(15)["task"]) == ("cancelled", "shutdown")

@@ -51,7 +51,7 @@ def test_task_with_a_delay_starts_behind_it_and_not_before(start):
     assert delayed["state"] == "delayed" and delayed["wait_us"] == 0 and "started_at" not in delayed
     assert delayed["due_at"] == pytest.approx(delayed["posted_at"] + 0.4, abs=0.001)
     assert client.pool()["delayed"] == 3 and client.pool()["active"] == 0
-    client.send("Wait", {"ids": list(posts.values())}, more=True)
+    client.send("Wait", {"ids": [posts[ms] for ms in (100, 200, 400)]}, more=True)
     tasks = [reply["task"] for reply in client.recv_stream()]
     assert [task["id"] for task in tasks] == [posts[100], posts[200], posts[400]]
     for task, ms in zip(tasks, (100, 200, 400)):

@@ -125,10 +125,14 @@ def test_post_to_a_full_queue_is_code_75_with_the_numbers(start):
 # wait, show, list
 
 def test_wait_prints_a_line_for_each_task_as_it_ends(ctl):
-    ids = [ctl("post", "sleep", f'{{"ms":{ms}}}').strip() for ms in (60, 30, 10)]
-    lines = [line.split("\t") for line in ctl("wait", *reversed(ids)).splitlines()]
-    assert [line[0] for line in lines] == ids and all(line[1] == "done" for line in lines)
-    assert [reply["task"]["id"] for reply in ctl.json("wait", *ids)] == ids
+    ids = [ctl("post", "sleep", '{"ms":60000}').strip() for _ in range(3)]
+    with cli.Process(ctl.path, "wait", *reversed(ids)) as waiting:
+        for n, task in enumerate(ids, 1):
+            ctl("cancel", task)
+            waiting.read_until(lambda text, n=n: text.count("\n") == n)
+        code, out, _ = waiting.end()
+    assert [line.split("\t")[:2] for line in out.splitlines()] == [[task, "cancelled"] for task in ids] and code == 1
+    assert [reply["task"]["id"] for reply in ctl.json("wait", *ids, code=1)] == ids
 
 
 def test_wait_code_is_that_of_the_worst(ctl):

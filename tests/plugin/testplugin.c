@@ -369,6 +369,13 @@ static void do_fork_stay(struct workpool_task *task)
 	(void)workpool_task_resultf(task, "%d", (int)pid);
 }
 
+static void do_hang(struct workpool_task *task)
+{
+	(void)task;
+	for (;;)
+		(void)pause();
+}
+
 static const struct {
 	const char *name;
 	void (*go)(struct workpool_task *task);
@@ -395,6 +402,7 @@ static const struct {
 	{"fork", do_fork},
 	{"fork_back", do_fork_back},
 	{"fork_stay", do_fork_stay},
+	{"hang", do_hang},
 };
 
 static uint64_t now_us(void)
@@ -487,7 +495,7 @@ static const struct workpool_param params[] = {
 	PARAM("do", ENUM,
 		.words = "nothing empty bad_json long long_json twice fail_last fail_bare text "
 			 "progress log args self poll stubborn thread late end_thread close_link "
-			 "fork fork_back fork_stay",
+			 "fork fork_back fork_stay hang",
 		.text = "what it does"),
 	PARAM("sleep_ms", INT, .max = 86400000, .text = "how long it sleeps before"),
 	PARAM("spin", INT, .max = 86400000, .text = "how many milliseconds it is busy before"),

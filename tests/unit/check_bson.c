@@ -279,6 +279,12 @@ END_TEST
 
 int main(void)
 {
+	char why[SETTING_WHY_SIZE];
+
+	if (mongolib_open(why) < 0) {
+		(void)fprintf(stderr, "%s\n", why);
+		return 1;
+	}
 	Suite *suite = suite_create("bson");
 	TCase *tcase = tcase_create("bson");
 

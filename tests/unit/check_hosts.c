@@ -1105,6 +1105,30 @@ START_TEST(test_every_start_and_end_of_a_host_is_noticed)
 }
 END_TEST
 
+/* --- signals ------------------------------------------------------------------------------------------ */
+
+START_TEST(test_host_that_is_stopped_is_told_to_go_on_and_given_up_when_it_is_stopped_again_soon)
+{
+	struct fx_host *host = open_with_tasks(2);
+	const struct hostlink *link = find_link(HOSTLINK_SHARED);
+
+	for (unsigned n = 0; n < 3; n++) {
+		uint64_t before_us = link->stopped_us;
+
+		later(2 * US_PER_SEC);
+		ck_assert_int_eq(kill(host->pid, SIGSTOP), 0);
+		FX_UNTIL(link->stopped_us > before_us); /* it has gone on since the last time */
+		ck_assert_int_eq(link->state, HOSTLINK_UP);
+	}
+	ck_assert_int_eq(kill(host->pid, SIGSTOP), 0);
+	FX_UNTIL(find_link(HOSTLINK_ALONE) != NULL);
+	ck_assert_uint_eq(counters()->crashed, 2);
+	ck_assert_int_eq(started(HOSTLINK_SHARED)->pid != host->pid, true);
+	FX_UNTIL(kill(host->pid, 0) == -1);
+	close_all();
+}
+END_TEST
+
 /* --- plugins ------------------------------------------------------------------------------------------ */
 
 #define PLUGIN                                                                                     \
@@ -1306,6 +1330,7 @@ int main(void)
 		test_host_that_is_condemned_while_the_daemon_stops_is_not_replaced,
 		test_resize_is_told_to_the_shared_host_only,
 		test_every_start_and_end_of_a_host_is_noticed,
+		test_host_that_is_stopped_is_told_to_go_on_and_given_up_when_it_is_stopped_again_soon,
 		test_plugin_is_told_to_the_hosts_of_its_own_pool_only,
 		test_host_that_does_not_come_up_is_told_with_what_it_was_about_to_start,
 		test_host_that_starts_what_it_has_not_is_given_up,

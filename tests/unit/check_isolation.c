@@ -309,6 +309,22 @@ START_TEST(test_worker_whose_host_dies_with_each_task_gets_its_next_one_ever_lat
 }
 END_TEST
 
+START_TEST(test_worker_whose_host_has_ended_a_task_gets_its_next_one_at_once)
+{
+	open_with("[pool default]\nworkers = 1\nisolation = task\n[handler noop]\ncrash_max = 1\n");
+	for (unsigned n = 1; n < 8; n++) {
+		post(2, POST);
+		done(host_at(0));
+		ck_assert_uint_eq(count_of("default", TASK_ACTIVE), 1);
+		die(0);
+		up(0); /* no time has passed */
+	}
+	ck_assert_uint_eq(count_of("default", TASK_DONE), 7);
+	ck_assert_uint_eq(count_of("default", TASK_FAILED), 7);
+	close_all();
+}
+END_TEST
+
 START_TEST(test_stuck_task_s_host_is_killed_and_replaced_at_once)
 {
 	struct fx_host *old;
@@ -926,6 +942,7 @@ int main(void)
 		test_task_that_crashes_crash_max_times_has_failed,
 		test_tasks_that_crash_hold_up_no_other_worker_s_host,
 		test_worker_whose_host_dies_with_each_task_gets_its_next_one_ever_later,
+		test_worker_whose_host_has_ended_a_task_gets_its_next_one_at_once,
 		test_stuck_task_s_host_is_killed_and_replaced_at_once,
 		test_start_that_is_not_written_is_taken_back,
 		test_host_has_a_word_in_its_own_task_only,

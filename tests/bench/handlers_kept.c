@@ -1,6 +1,6 @@
 /*
- * coprocess: the smallest program of type coprocess, for tests/bench/coprocess: it answers null, and takes no more of a task
- * than its id.
+ * handlers_kept: the smallest program of type coprocess, for tests/bench/handlers: it answers null, and takes no more of a
+ * task than its id.
  */
 #include <stdio.h>
 #include <stdlib.h>
