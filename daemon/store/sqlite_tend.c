@@ -45,13 +45,22 @@ static uint64_t bytes_of(const char *path)
 	return statx(AT_FDCWD, path, 0, STATX_SIZE, &file) == 0 ? file.stx_size : 0;
 }
 
+/* UINT64_MAX: nobody knows, the commit will tell. */
+static uint64_t free_bytes_of(const char *path)
+{
+	struct statvfs fs;
+
+	return statvfs(path, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : UINT64_MAX;
+}
+
 static void look(struct sqlite_db *db)
 {
 	db->room = (struct sqlite_room){.at = db->n_frames,
 		.pages = pages_of(db, SQL_PAGES),
 		.free_pages = pages_of(db, SQL_FREE_PAGES),
 		.file_bytes = bytes_of(db->path),
-		.log_bytes = bytes_of(db->log_path)};
+		.log_bytes = bytes_of(db->log_path),
+		.free_bytes = free_bytes_of(db->path)};
 }
 
 /* Looks again when more than so many frames came since: each can have taken a page, and made the log longer. */
@@ -78,49 +87,55 @@ void sqlite_tend_size(struct sqlite_db *db, uint64_t *ret_size_bytes, uint64_t *
 	*ret_used_bytes = used_bytes(db, 0);
 }
 
+/* What is left of the disk. What the file and its log have already is not asked of it again; what the file grows by when the log is
+ * brought into it is: without that much the log cannot begin anew, and takes all there is. */
+static uint64_t disk_bytes(const struct sqlite_db *db, uint64_t more_frames)
+{
+	const struct sqlite_room *room = &db->room;
+	uint64_t grown_bytes = (room->pages + more_frames) * SQLITE_DB_PAGE,
+		 growth_bytes = grown_bytes > room->file_bytes ? grown_bytes - room->file_bytes : 0,
+		 wanted_bytes =
+			 growth_bytes + more_frames * (SQLITE_DB_FRAME_HEAD + SQLITE_DB_PAGE),
+		 free_bytes = room->free_bytes + room->free_pages * SQLITE_DB_PAGE;
+
+	return free_bytes > wanted_bytes ? free_bytes - wanted_bytes : 0;
+}
+
 /* 0 or -ENOSPC, by the last look and the frames since. */
 static int check_room(struct sqlite_db *db, uint64_t more_frames)
 {
-	const struct sqlite_room *room = &db->room;
-	uint64_t bytes = used_bytes(db, more_frames), free_bytes, growth_bytes;
-	struct statvfs fs;
+	uint64_t bytes = used_bytes(db, more_frames), left_bytes = disk_bytes(db, more_frames);
 
-	if (bytes + db->reserve_bytes > db->max_bytes) {
+	db->why[0] = '\0';
+	if (bytes + db->reserve_bytes > db->max_bytes)
 		(void)snprintf(db->why, sizeof db->why,
 			"%s: %llu bytes are in use: with the reserve of %llu that is max_size, "
 			"%llu",
 			db->path, (unsigned long long)bytes, (unsigned long long)db->reserve_bytes,
 			(unsigned long long)db->max_bytes);
-		return -ENOSPC;
-	}
-	if (statvfs(db->path, &fs) < 0)
-		return 0; /* the commit will tell */
-	/* What the file and its log have already is not asked of the disk again. What the file grows by when the log is brought into
-	 * it is: without that much the log cannot begin anew, and takes all there is. */
-	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize + room->free_pages * SQLITE_DB_PAGE;
-	growth_bytes = (room->pages + more_frames) * SQLITE_DB_PAGE;
-	growth_bytes -= room->file_bytes < growth_bytes ? room->file_bytes : growth_bytes;
-	free_bytes -= growth_bytes < free_bytes ? growth_bytes : free_bytes;
-	if (free_bytes < db->reserve_bytes) {
+	else if (db->room.free_bytes != UINT64_MAX && left_bytes < db->reserve_bytes)
 		(void)snprintf(db->why, sizeof db->why,
 			"%s: the disk has %llu bytes left, less than the reserve of %llu", db->path,
-			(unsigned long long)free_bytes, (unsigned long long)db->reserve_bytes);
-		return -ENOSPC;
-	}
-	db->why[0] = '\0';
-	return 0;
+			(unsigned long long)left_bytes, (unsigned long long)db->reserve_bytes);
+	return db->why[0] == '\0' ? 0 : -ENOSPC;
 }
 
-int sqlite_tend_room(struct sqlite_db *db)
+int sqlite_tend_room(struct sqlite_db *db, bool asks_disk)
 {
-	uint64_t more_frames;
+	bool was_short = db->why[0] != '\0';
 	int r;
 
 	if (db->broken < 0)
 		return db->broken;
-	more_frames = frames_since_look(db, LOOK_FRAMES);
-	r = check_room(db, more_frames);
-	return r == -ENOSPC && more_frames > 0 ? check_room(db, frames_since_look(db, 0)) : r;
+	if (was_short)
+		look(db); /* others may have given it back */
+	else if (asks_disk)
+		db->room.free_bytes = free_bytes_of(db->path); /* or taken */
+	r = check_room(db, frames_since_look(db, LOOK_FRAMES));
+	if (r == 0 || was_short)
+		return r;
+	look(db);
+	return check_room(db, 0);
 }
 
 /* enough: the frames that this one was for. When it fails the next turn's would fail, too, and cost as much. */

@@ -9,8 +9,8 @@
 
 #include "store/sqlite_db.h"
 
-/* 0; -ENOSPC: posts would go into the reserve; db->why says so. */
-int sqlite_tend_room(struct sqlite_db *db) MUST_CHECK;
+/* 0; -ENOSPC: posts would go into the reserve; db->why says so. asks_disk: others may have taken of it since the last time. */
+int sqlite_tend_room(struct sqlite_db *db, bool asks_disk) MUST_CHECK;
 /* As store_tend(). */
 bool sqlite_tend(struct sqlite_db *db, bool is_idle);
 /* The file and its log: bytes that the disk holds of them, and those of the file that are not free for the next posts. */

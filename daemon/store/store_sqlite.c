@@ -155,7 +155,7 @@ static int sqlite_commit(struct store *store, const struct board *board)
 		flushes |= must_flush(task);
 		n_posts += task->saved == TASK_NEW;
 	}
-	r = n_posts > 0 ? sqlite_tend_room(db) : 0;
+	r = n_posts > 0 ? sqlite_tend_room(db, true) : 0;
 	if (r == 0)
 		r = write_all(db, board);
 	if (r == 0)
@@ -280,7 +280,7 @@ static int sqlite_open_board(
 
 static int sqlite_check_room(struct store *store)
 {
-	return sqlite_tend_room(db_of(store));
+	return sqlite_tend_room(db_of(store), false);
 }
 
 static int sqlite_broken(const struct store *store)
