@@ -147,9 +147,10 @@ static const struct config_key rows[] = {
 	{CONFIG_MONGODB, "socket_timeout", DURATION(mongodb, socket_timeout_us), .initial = "3s",
 		.min = 10 * MS, .max = HOUR, .flags = HOST,
 		.text = "how long a server may stay silent"},
-	{CONFIG_MONGODB, "max_pool_size", U64(mongodb, max_pool_size), .initial = "100", .min = 1,
+	{CONFIG_MONGODB, "max_pool_size", U64(mongodb, max_pool_size), .initial = "1024", .min = 1,
 		.max = 4096, .unit = "connections", .flags = HOST,
-		.text = "connections that one host process keeps at most"},
+		.text = "connections that one host process has at most; there is one for each busy "
+			"worker"},
 
 	{CONFIG_RESOURCE, "max_active", U64(resource, max_active), .initial = "0", .min = 0,
 		.max = 1000000, .unit = "weights", .flags = LIVE,

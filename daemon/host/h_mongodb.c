@@ -41,7 +41,7 @@ static const struct setting settings[] = {
 
 static const struct mongo_config defaults = {
 	.timeouts = {2 * US_PER_SEC, 1 * US_PER_SEC, 3 * US_PER_SEC},
-	.max_pool_size = 100,
+	.max_pool_size = 1024,
 	.max_documents = MAX_DOCUMENTS,
 };
 

@@ -32,7 +32,7 @@ static void on_log(mongoc_log_level_t level, const char *domain, const char *mes
 
 	(void)arg;
 	(void)log_quote(message, strlen(message), text);
-	if (level <= MONGOC_LOG_LEVEL_WARNING)
+	if (level < MONGOC_LOG_LEVEL_WARNING) /* of a server that is away it warns with each task */
 		log_warning("mongoc", "%s: %s", domain, text);
 	else
 		log_debug("mongoc", "%s: %s", domain, text);

@@ -116,6 +116,24 @@ def test_without_a_word_about_timeouts_a_task_fails_within_the_defaults(start, h
         assert task["run_us"] >= 1_900_000
 
 
+def sockets_of(pid):
+    return sum(os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{pid}/fd"))
+
+
+def test_there_are_as_many_connections_as_busy_workers_however_many_these_are(server, start):
+    n = 150
+    daemon = start(mongo.config(server.uri, HANDLERS, workers=n, timeouts=mongo.TIMEOUTS))
+    client = daemon.client()
+    assert client.run("insert", {"documents": [{"n": 1}]})["state"] == "done"
+    pid = client.pool()["host_pid"]
+    with server.stopped():
+        idle = sockets_of(pid)
+        ids = [client.post("find")["id"] for _ in range(n)]
+        daemon.until(lambda pool: pool["active"] == n and sockets_of(pid) >= idle + n - 1)  # one is there
+    for task in client.call("Wait", {"ids": ids}, seconds=2 * DEADLINE)["tasks"]:
+        assert "connections are in use" not in task.get("error", ""), task
+
+
 def test_timeouts_of_the_uri_win(start):
     uri = mongo.away_uri() + "/?serverSelectionTimeoutMS=150"
     task = start(mongo.config(uri, HANDLERS, timeouts="server_selection_timeout = 9s\n")).client().run("find")
@@ -197,6 +215,7 @@ def test_stopped_server_fails_the_tasks_that_need_it_and_holds_up_no_others(base
     assert find_until_done(base)["result"]["count"] == 3
     text = base.stderr()
     assert text.count("mongodb_away") == 1 and text.count("mongodb_back") == 1, text
+    assert "warning: mongoc:" not in text, "the library's own word for each task"
 
 
 def test_all_workers_held_by_a_stopped_server_are_free_again_in_bounded_time(base, server):

@@ -424,7 +424,7 @@ START_TEST(test_config_host_lines_are_canonical)
 		       "operators = yes\nmax_time = 250ms\nfilter = {\"a\": \"$args.a\"}\n",
 		"x",
 		"uri=mongodb://u:p@h\nserver_selection_timeout=2000000\nconnect_timeout=1000000\n"
-		"socket_timeout=3000000\nmax_pool_size=100\nmax_output=65536\nkill_after=5000000\n"
+		"socket_timeout=3000000\nmax_pool_size=1024\nmax_output=65536\nkill_after=5000000\n"
 		"operation=find\ndatabase=d\ncollection=c\nfilter={\"a\": "
 		"\"$args.a\"}\nprojection=\n"
 		"sort=\nupdate=\ndocument=\npipeline=\nmany=no\nupsert=no\nread_concern=\n"
