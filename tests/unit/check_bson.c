@@ -4,6 +4,8 @@
  */
 #include "host_fixture.h"
 
+#include <dlfcn.h>
+
 #include "base/clock.h"
 #include "host/bson.h"
 
@@ -218,6 +220,40 @@ START_TEST(test_mongodb_refuses_settings_without_telling_the_uri)
 }
 END_TEST
 
+static const char
+	*library; /* that is loaded instead of the one that is asked for; NULL: that one */
+
+/* In place of libc's, which is behind it. */
+void *dlopen(const char *name, int mode)
+{
+	void *next = dlsym(RTLD_NEXT, "dlopen"), *(*open_it)(const char *, int);
+
+	memcpy(&open_it, &next, sizeof(open_it));
+	return open_it(library && name ? library : name, mode);
+}
+
+/* Told, with what is wrong with it; the host itself is up. */
+START_TEST(test_mongodb_library_that_cannot_be_used_refuses_the_handler)
+{
+	static const struct {
+		const char *library, *word;
+	} rows[] = {{"libnosuch.so.0", "libnosuch.so.0"}, {"libm.so.6", "undefined symbol: "}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct fake fake;
+
+		library = rows[i].library;
+		struct hostmsg msg = offer_mongodb(
+			&fake, "uri=" URI "\noperation=find\ndatabase=d\ncollection=c\n");
+		ck_assert_str_eq(hostmsg_name(msg.type), "REFUSED");
+		auto_free char *why = mem_dup(msg.refused.why.data, msg.refused.why.len);
+		ck_assert_ptr_nonnull(strstr(why, "the MongoDB library cannot be used: "));
+		ck_assert_msg(strstr(why, rows[i].word) != NULL, "%s", why);
+		fake_end(&fake);
+	}
+}
+END_TEST
+
 /* Nobody listens there: bounded time, the right word, no secret; and the host ends at once. */
 START_TEST(test_mongodb_away_fails_in_bounded_time)
 {
@@ -297,6 +333,7 @@ int main(void)
 	tcase_add_loop_test(
 		tcase, test_bson_template_takes_values_as_values, 0, (int)ARRAY_SIZE(templates));
 	tcase_add_test(tcase, test_mongodb_refuses_settings_without_telling_the_uri);
+	tcase_add_test(tcase, test_mongodb_library_that_cannot_be_used_refuses_the_handler);
 	tcase_add_test(tcase, test_mongodb_away_fails_in_bounded_time);
 	tcase_add_test(tcase, test_mongodb_refuses_args_before_it_asks);
 	suite_add_tcase(suite, tcase);
