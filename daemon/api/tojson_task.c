@@ -138,11 +138,11 @@ static const char *asked_word(const struct task *task)
 /* What is there while a worker has it. */
 static void put_active(json_t *object, const struct task *task, int *failed)
 {
-	const struct task_progress *progress = task->progress;
+	const struct slot *slot = task->slot;
+	const struct slot_progress *progress = slot->progress;
+	const struct hostlink *link = slot->host;
 
-	const struct hostlink *link = task->slot->host;
-
-	tojson_put_int(object, "worker", task->slot->id, failed);
+	tojson_put_int(object, "worker", slot->id, failed);
 	if (!task->unsent)
 		tojson_put_int(object, "host_pid", (uint64_t)link->last_pid, failed);
 	if (asked_word(task) != NULL)
