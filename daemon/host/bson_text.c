@@ -5,11 +5,12 @@
 #include "host/bson_text.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/str.h"
 
 #define EXACT_MAX    9007199254740992.0 /* 2^53: whole numbers below it are exact */
 #define DECIMALS_MAX 6
@@ -54,13 +55,16 @@ static int put_inner(struct buf *out, const bson_iter_t *at, unsigned depth)
 /* digits / 10^decimals; at least one decimal, so that it is read as a real number again. */
 static int put_decimal(struct buf *out, int64_t digits, unsigned decimals, int64_t power)
 {
-	const char *sign = digits < 0 ? "-" : "";
-	int64_t size = digits < 0 ? -digits : digits;
+	char text[1 + STR_U64_SIZE + 1 + DECIMALS_MAX] = "-";
+	bool is_negative = digits < 0;
+	uint64_t size = (uint64_t)(is_negative ? -digits : digits), rest = size % (uint64_t)power;
+	size_t len = 1 + str_from_u64(size / (uint64_t)power, text + 1);
 
-	if (decimals == 0)
-		return buf_printf(out, "%s%" PRId64 ".0", sign, size);
-	return buf_printf(
-		out, "%s%" PRId64 ".%0*" PRId64, sign, size / power, (int)decimals, size % power);
+	text[len++] = '.';
+	decimals = decimals > 0 ? decimals : 1;
+	for (unsigned i = decimals; i > 0; i--, rest /= 10)
+		text[len + i - 1] = (char)('0' + rest % 10);
+	return buf_append(out, text + !is_negative, len + decimals - !is_negative);
 }
 
 /*
@@ -99,11 +103,12 @@ static int put_string(struct buf *out, const bson_iter_t *at, unsigned depth)
 
 static int put_oid(struct buf *out, const bson_iter_t *at, unsigned depth)
 {
-	char hex[25];
+	char text[] = "{\"$oid\":\"000000000000000000000000\"}";
 
 	(void)depth;
-	mongolib.bson_oid_to_string(mongolib.bson_iter_oid(at), hex);
-	return buf_printf(out, "{\"$oid\":\"%s\"}", hex);
+	mongolib.bson_oid_to_string(mongolib.bson_iter_oid(at), text + 9); /* and a NUL behind it */
+	text[9 + 24] = '"';
+	return buf_append(out, text, sizeof text - 1);
 }
 
 static int put_bool(struct buf *out, const bson_iter_t *at, unsigned depth)

@@ -203,7 +203,7 @@ static const char *const documents[] = {
 	"{\"pattern\":\"^}:\",\"options\":\"i\"}},\"c\":{\"$timestamp\":{\"t\":1,\"i\":2}}}",
 	"{\"a\":{\"$minKey\":1},\"b\":{\"$maxKey\":1},\"c\":{\"$undefined\":true},\"d\":{\"$"
 	"symbol\":\"s:}\"},"
-	"\"e\":{\"$code\":\"f(){}\"},\"f\":[{\"$code\":\"g\",\"$scope\":{\"x\":1}}]}",
+	"\"e\":{\"$code\":\"f(){}\"},\"f\":{\"$code\":\"g\",\"$scope\":{\"x\":1}}}",
 };
 
 START_TEST(test_bson_text_says_what_libbson_says)
