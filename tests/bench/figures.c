@@ -8,6 +8,8 @@
 
 #include "cpu.h"
 
+#define MIB 1048576.0
+
 /* In nested order, so that neither who reads the times nor the threads of the kernel count as others. */
 
 static uint64_t kernel_ns(const struct watched *watched)
@@ -113,7 +115,7 @@ void figures_print(const struct watched *watched, const struct mark *before,
 	print_column(watched->has_flushes, 4, (double)(after->flushes - before->flushes) / ops);
 	print_column(watched->each_bytes > 0, 1, watched->each_bytes);
 	print_column(is_idle, 1, (double)(after->wakeups - before->wakeups) / ops);
-	print_column(is_idle, 2, is_idle ? (double)cpu_rss_bytes(watched->server) / 1e6 : 0);
-	print_column(is_idle && has_hosts, 2, is_idle ? (double)host_bytes(watched) / 1e6 : 0);
+	print_column(is_idle, 2, is_idle ? (double)cpu_rss_bytes(watched->server) / MIB : 0);
+	print_column(is_idle && has_hosts, 2, is_idle ? (double)host_bytes(watched) / MIB : 0);
 	(void)printf("\n");
 }

@@ -7,7 +7,7 @@
  * line, each column ended by a tab:
  *
  *   operations/s   p50 us   p99 us   server's   hosts'   all CPU us/op   others' CPU %   flushes/op
- *   bytes of memory for each   wake-ups/op   server's   a host's memory, MB
+ *   bytes of memory for each   wake-ups/op   server's   a host's memory, MiB
  *
  * TEST  latency        one post outstanding; from before its write until its answer has been read
  *       result         one task outstanding; until its poster knows that it has ended. Of a system that

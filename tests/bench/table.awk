@@ -1,6 +1,6 @@
 # table.awk: Markdown from the figures of tests/bench/run, whose lines are, parted by tabs:
 #   repetition condition test system ops/s p50 p99 CPU-us/op:server,host,all others'-CPU-% flushes/op
-#   memory-bytes-each wake-ups/op server-MB host-MB bytes-on-disk
+#   memory-bytes-each wake-ups/op server-MiB host-MiB bytes-on-disk
 # Ratios are made within a repetition, where both sides saw the same machine, and then their median
 # is taken. Plain POSIX awk: Debian's default is mawk.
 
@@ -192,7 +192,7 @@ function tables_once(    cpu)
 	table("free", "delayed", delayed_tasks " tasks with 100 bytes of arguments and a delay; measured once.",
 		"memory bytes/task:13:1;k posts/s:5:1000" cpu, "beanstalkd redis", 13)
 	table("free", "idle", "Nothing to do, for " idle_secs " s; workpoold with 10 pools of 6 workers; measured once.",
-		"wake-ups/minute:14:1;CPU us/minute, daemon:8:1;hosts:9:1;memory MB, daemon:15:1;of a host:16:1", "", 14)
+		"wake-ups/minute:14:1;CPU us/minute, daemon:8:1;hosts:9:1;memory MiB, daemon:15:1;of a host:16:1", "", 14)
 }
 
 function tables_on_disk(    cpu, posts)
@@ -384,8 +384,8 @@ END {
 		}
 	goal_itself("wake-ups a minute of an idle daemon and its hosts, 10 pools", "free",
 		"idle", "workpoold", 14, 0, "≤", 0)
-	goal_itself("MB of memory, that daemon", "free", "idle", "workpoold", 15, 0, "≤", 12)
-	goal_itself("MB of memory, the largest of its hosts", "free", "idle", "workpoold", 16, 0, "≤", 10)
+	goal_itself("MiB of memory, that daemon", "free", "idle", "workpoold", 15, 0, "≤", 12)
+	goal_itself("MiB of memory, the largest of its hosts", "free", "idle", "workpoold", 16, 0, "≤", 10)
 	goal("durable posts/s, 1 client, queue paused ÷ the best peer's", "free",
 		"durable-1", "workpoold,posts", "best", 5, "≥", 1)
 	goal("durable posts/s, 16 clients, queue paused ÷ redis'", "free",
