@@ -11,7 +11,7 @@
 #include "proto.h"
 
 #define IN_BYTES   65536
-#define PATIENCE_S 10 /* for any answer, and for a server to be there */
+#define PATIENCE_S 60 /* for any answer, and for a server to be there */
 #define POLL_US    2000
 
 struct line {

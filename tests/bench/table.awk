@@ -335,6 +335,7 @@ END {
 	print "the load program, knows that its \"ended\" was heard. Threads: a plain program, so many pthreads over a"
 	print "mongoc_client_pool; it keeps each document and looks at each value, where workpoold makes JSON of"
 	print "them, which the daemon keeps as the result. Wake-ups: voluntary switches of all threads."
+	print "Of MongoDB's servers on the same CPUs (suite servers) the server itself counts as another program."
 	print "CPU \"all\": with the load program's. \"By CPU time\": the same ratio from that column; others"
 	print "disturb it less."
 	print "Durable: on the disk before the answer. disk: 100 bytes and fdatasync, one after the other. beanstalkd"
