@@ -44,6 +44,7 @@ static const struct print_column status_columns[] = {
 	{"pool", "name", PRINT_TEXT},
 	{"state", "state", PRINT_STATE},
 	{"workers", "workers", PRINT_NUMBER},
+	{"rule", "workers_rule", PRINT_TEXT},
 	{"hosts", "hosts", PRINT_NUMBER},
 	{"hosts_up", "hosts_up", PRINT_NUMBER},
 	{"active", "active", PRINT_NUMBER},

@@ -140,16 +140,29 @@ void call_reply_more(struct call *call, json_t *params)
 	call_say(call, params, true);
 }
 
-void call_reply_text(struct call *call, struct view params)
+static void call_say_text(struct call *call, struct view params, int error, bool continues)
 {
-	int r = 0;
-
 	if (call->ended)
 		return;
-	if (!call_is_mute(call))
-		r = msg_write_reply_text(
-			call_out(call), params, false, frame_terminator(&call->conn->frame));
-	call_said(call, true, r);
+	if (error == 0 && !call_is_mute(call))
+		error = msg_write_reply_text(
+			call_out(call), params, continues, frame_terminator(&call->conn->frame));
+	call_said(call, !continues, error);
+}
+
+void call_reply_text(struct call *call, struct view params)
+{
+	call_say_text(call, params, 0, false);
+}
+
+void call_reply_json(struct call *call, const struct jsonout *json)
+{
+	call_say_text(call, buf_view(json->out), json->error, false);
+}
+
+void call_reply_json_more(struct call *call, const struct jsonout *json)
+{
+	call_say_text(call, buf_view(json->out), json->error, true);
 }
 
 static void call_refuse(struct call *call, const char *error, json_t *params)

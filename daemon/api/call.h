@@ -14,7 +14,11 @@
 #include "core/watch.h"
 #include "net/conn.h"
 #include "net/daemon.h"
+#include "wire/jsonout.h"
 #include "wire/msg.h"
+
+/* Bytes of an answer while it is written; how much may wait to leave is conn's to say. */
+#define CALL_TEXT_MAX (SIZE_MAX / 4)
 
 struct method;
 struct task;
@@ -47,6 +51,9 @@ void call_reply(struct call *call, json_t *params);
 void call_reply_more(
 	struct call *call, json_t *params); /* others follow; not for calls without msg.more */
 void call_reply_text(struct call *call, struct view params);
+/* The same of what was written, or, if that failed, as without memory. */
+void call_reply_json(struct call *call, const struct jsonout *json);
+void call_reply_json_more(struct call *call, const struct jsonout *json);
 
 /* call_refuse_at_capacity(call, pool, queued, capacity) …: errors.def */
 #define ERROR(NAME, name, PARAMS, PACK, fields, text) void call_refuse_##name PARAMS;

@@ -107,7 +107,8 @@ static json_t *event_of_task(const struct daemon *daemon, size_t kind, const str
 {
 	json_t *event = event_make(daemon, kind, task->pool), *rest;
 	const char *reason = task->end != NULL ? task_reason(task) : "";
-	const struct task_progress *progress = task->progress;
+	const struct slot *slot = task->slot;
+	const struct slot_progress *progress = slot != NULL ? slot->progress : NULL;
 	char id[TASK_ID_SIZE];
 
 	rest = json_pack("{s:s, s:s, s:s*, s:I, s:I, s:s*, s:o*, s:o*, s:s*}", "id",
@@ -115,7 +116,7 @@ static json_t *event_of_task(const struct daemon *daemon, size_t kind, const str
 		*task_name(task) != '\0' ? task_name(task) : NULL, "owner",
 		(json_int_t)task->owner_uid, "attempt", (json_int_t)task->attempt, "reason",
 		*reason != '\0' ? reason : NULL, "worker",
-		task->slot != NULL ? json_integer((json_int_t)task->slot->id) : NULL, "permille",
+		slot != NULL ? json_integer((json_int_t)slot->id) : NULL, "permille",
 		progress != NULL ? json_integer((json_int_t)progress->permille) : NULL, "note",
 		progress != NULL && *progress->note != '\0' ? progress->note : NULL);
 	if (event != NULL && rest != NULL && json_object_update_missing(event, rest) < 0) {

@@ -115,15 +115,18 @@ static const struct param post_params[] = {
 static void post_answer_task(struct call *call, const struct task *task)
 {
 	const struct post_values *values = call->values;
-	json_t *json = tojson_task(task, call->conn->daemon->now_us, tojson_may_see(call, task));
+	struct jsonout json = {.out = &(struct buf){.limit = CALL_TEXT_MAX}};
 	char id[TASK_ID_SIZE];
 
-	call_reply(call,
-		json != NULL
-			? json_pack("{s:s, s:s, s:o*, s:o}", "id", tojson_id_text(task->id, id),
-				  "state", task_state_name((enum task_state)task->state), "joined",
-				  values->joins ? json_true() : NULL, "task", json)
-			: NULL);
+	jsonout_open(&json, NULL, '{');
+	jsonout_string(&json, "id", tojson_id_text(task->id, id));
+	jsonout_string(&json, "state", task_state_name((enum task_state)task->state));
+	if (values->joins)
+		jsonout_bool(&json, "joined", true);
+	tojson_task(&json, "task", task, call->conn->daemon->now_us, tojson_may_see(call, task));
+	jsonout_close(&json, '}');
+	call_reply_json(call, &json);
+	buf_done(json.out);
 }
 
 static void post_answer_id(struct call *call, const struct task *task)

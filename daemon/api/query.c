@@ -34,6 +34,7 @@ static void show_run(struct call *call)
 {
 	const struct show_values *values = call->values;
 	const struct task *task;
+	struct jsonout json = {.out = &(struct buf){.limit = CALL_TEXT_MAX}};
 
 	if ((values->id != NULL) == (values->name != NULL)) {
 		call_refuse_parameter(call, values->id == NULL ? "id" : "name",
@@ -41,12 +42,15 @@ static void show_run(struct call *call)
 		return;
 	}
 	task = values->id != NULL ? lookup_id(call, values->id) : lookup_name(call, values->name);
-	if (task == NULL)
+	if (task == NULL) {
 		call_refuse_no_such_task(call, values->id != NULL ? values->id : values->name);
-	else
-		call_reply(call, json_pack("{s:o}", "task",
-					 tojson_task(task, call->conn->daemon->now_us,
-						 tojson_may_see(call, task))));
+		return;
+	}
+	jsonout_open(&json, NULL, '{');
+	tojson_task(&json, "task", task, call->conn->daemon->now_us, tojson_may_see(call, task));
+	jsonout_close(&json, '}');
+	call_reply_json(call, &json);
+	buf_done(json.out);
 }
 
 const struct method method_show = {
@@ -213,27 +217,27 @@ static void list_answer(struct call *call)
 	const struct daemon *daemon = call->conn->daemon;
 	const struct task *task = board_above(
 		daemon->board, values->after != NULL ? tojson_id_parse(values->after) : 0);
-	json_t *tasks = json_array(), *reply = json_pack("{s:O}", "tasks", tasks);
+	struct jsonout json = {.out = &(struct buf){.limit = CALL_TEXT_MAX}};
+	int64_t n_told = 0;
 	char id[TASK_ID_SIZE];
 	uint64_t last = 0;
-	int r = 0;
 
-	for (unsigned n = 0; r == 0 && task != NULL && n < LIST_SCAN_MAX;
+	jsonout_open(&json, NULL, '{');
+	jsonout_open(&json, "tasks", '[');
+	for (unsigned n = 0; task != NULL && n < LIST_SCAN_MAX && n_told < values->limit;
 		n++, task = board_above(daemon->board, task->id)) {
-		if (json_array_size(tasks) >= (size_t)values->limit)
-			break;
 		last = task->id;
-		if (list_wants(call, task))
-			r = json_array_append_new(tasks, tojson_task(task, daemon->now_us, false));
+		if (!list_wants(call, task))
+			continue;
+		tojson_task(&json, NULL, task, daemon->now_us, false);
+		n_told++;
 	}
-	if (r == 0 && task != NULL)
-		r = json_object_set_new(reply, "next", json_string(tojson_id_text(last, id)));
-	json_decref(tasks);
-	if (r < 0) {
-		json_decref(reply);
-		reply = NULL;
-	}
-	call_reply(call, reply);
+	jsonout_close(&json, ']');
+	if (task != NULL)
+		jsonout_string(&json, "next", tojson_id_text(last, id));
+	jsonout_close(&json, '}');
+	call_reply_json(call, &json);
+	buf_done(json.out);
 }
 
 static void list_run(struct call *call)

@@ -1,6 +1,6 @@
 /*
  * tojson: tasks, pools, resources and handlers as the interface shows them. Every function that makes one gives a new
- * reference, or NULL without memory.
+ * reference, or NULL without memory; but tasks, of which there are many, are text at once.
  */
 #ifndef WORKPOOL_API_TOJSON_H
 #define WORKPOOL_API_TOJSON_H
@@ -11,6 +11,7 @@
 
 #include "api/call.h"
 #include "core/board.h"
+#include "wire/jsonout.h"
 
 #define TASK_ID_SIZE 24
 
@@ -21,7 +22,8 @@ uint64_t tojson_id_parse(const char *text);
 
 /* May this caller see what the task was given and gave? Its owner and admins may. */
 bool tojson_may_see(const struct call *call, const struct task *task);
-json_t *tojson_task(const struct task *task, uint64_t now_us, bool with_payload);
+void tojson_task(struct jsonout *json, const char *key, const struct task *task, uint64_t now_us,
+	bool with_payload);
 /* What the task gave, or its last attempt: also when it failed. NULL: nothing. */
 json_t *tojson_result(const struct task *task);
 json_t *tojson_pool(const struct daemon *daemon, const struct pool *pool);

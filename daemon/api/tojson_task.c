@@ -1,15 +1,15 @@
 /*
  * tojson_task: tasks as the interface shows them; see tojson.h.
  */
-#include <string.h>
-
 #include "api/tojson.h"
+
+#include <errno.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/str.h"
 #include "net/hostlink.h"
 #include "wire/json.h"
-#include <errno.h>
 
 const char *tojson_id_text(uint64_t id, char ret_text[TASK_ID_SIZE])
 {
@@ -56,40 +56,41 @@ static const char *own_sentence(const struct task *task)
 	return NULL;
 }
 
-/* The end of a task or of its last attempt: why, and what came of it. A failed one's result is {"error":…,"result":…}. */
-static void put_end(json_t *object, const struct task *task, bool with_payload, int *failed)
+/* Of what failed the result is {"error":…,"result":…}. */
+static void put_failure(struct jsonout *json, const struct task *task, bool with_payload)
 {
-	struct view text = task_result(task);
-	json_t *result, *error = NULL, *inner;
+	auto_json json_t *said = from_text(task_result(task));
+	const json_t *error = json_object_get(said, "error");
+	const json_t *result = json_object_get(said, "result");
 
-	if (task_reason(task)[0] != '\0')
-		tojson_put(object, "reason", json_string(task_reason(task)), failed);
-	if (text.len == 0)
-		return;
-	result = from_text(text);
-	if (result == NULL) {
-		*failed = 1;
-		return;
-	}
-	if (task->state == TASK_DONE) {
-		if (with_payload)
-			tojson_put(object, "result", json_incref(result), failed);
-	} else {
-		error = json_object_get(result, "error");
-		inner = json_object_get(result, "result");
-		if (own_sentence(task) != NULL)
-			tojson_put(object, "error", json_string(own_sentence(task)), failed);
-		else if (error != NULL && with_payload)
-			tojson_put(object, "error", json_incref(error), failed);
-		if (inner != NULL && with_payload)
-			tojson_put(object, "result", json_incref(inner), failed);
-	}
-	json_decref(result);
+	if (said == NULL)
+		json->error = -ENOMEM;
+	if (own_sentence(task) != NULL)
+		jsonout_string(json, "error", own_sentence(task));
+	else if (error != NULL && with_payload)
+		jsonout_tree(json, "error", error);
+	if (result != NULL && with_payload)
+		jsonout_tree(json, "result", result);
 }
 
-static double wall_seconds(const struct task *task, uint64_t at_us)
+/* The end of a task or of its last attempt: why, and what came of it. */
+static void put_end(struct jsonout *json, const struct task *task, bool with_payload)
 {
-	return (double)(task->posted_wall_us + (at_us - task->posted_us)) / US_PER_SEC;
+	struct view result = task_result(task);
+
+	if (task_reason(task)[0] != '\0')
+		jsonout_string(json, "reason", task_reason(task));
+	if (result.len == 0)
+		return;
+	if (task->state != TASK_DONE)
+		put_failure(json, task, with_payload);
+	else if (with_payload)
+		jsonout_text(json, "result", result);
+}
+
+static void put_wall(struct jsonout *json, const char *key, const struct task *task, uint64_t at_us)
+{
+	jsonout_seconds(json, key, task->posted_wall_us + (at_us - task->posted_us));
 }
 
 /* In the queue, up to its start or to now; a delay is no wait. */
@@ -104,26 +105,23 @@ static uint64_t wait_us(const struct task *task, uint64_t now_us)
 	return until_us - task->queued_us;
 }
 
-static void put_times(json_t *object, const struct task *task, uint64_t now_us, int *failed)
+static void put_times(struct jsonout *json, const struct task *task, uint64_t now_us)
 {
-	tojson_put(object, "posted_at", json_real(wall_seconds(task, task->posted_us)), failed);
+	put_wall(json, "posted_at", task, task->posted_us);
 	if (task->state == TASK_DELAYED)
-		tojson_put(object, "due_at", json_real(wall_seconds(task, task->due_us)), failed);
+		put_wall(json, "due_at", task, task->due_us);
 	if (task->expires_us != 0)
-		tojson_put(object, "expires_at", json_real(wall_seconds(task, task->expires_us)),
-			failed);
-	tojson_put_int(object, "wait_us", wait_us(task, now_us), failed);
+		put_wall(json, "expires_at", task, task->expires_us);
+	jsonout_int(json, "wait_us", (int64_t)wait_us(task, now_us));
 	if (task->started_us != 0) {
 		uint64_t end_us = task->ended_us != 0 ? task->ended_us : now_us;
 
-		tojson_put(object, "started_at", json_real(wall_seconds(task, task->started_us)),
-			failed);
-		tojson_put_int(object, "run_us",
-			end_us > task->started_us ? end_us - task->started_us : 0, failed);
+		put_wall(json, "started_at", task, task->started_us);
+		jsonout_int(json, "run_us",
+			end_us > task->started_us ? (int64_t)(end_us - task->started_us) : 0);
 	}
 	if (task->ended_us != 0 && task_told_state(task) == task->state)
-		tojson_put(
-			object, "ended_at", json_real(wall_seconds(task, task->ended_us)), failed);
+		put_wall(json, "ended_at", task, task->ended_us);
 }
 
 /* Why its worker was asked to end it; NULL: it was not. What counts first is what it will end as: core/finish.c. */
@@ -135,60 +133,75 @@ static const char *asked_word(const struct task *task)
 			       : NULL;
 }
 
-/* What is there while a worker has it. */
-static void put_active(json_t *object, const struct task *task, int *failed)
+static void put_progress(struct jsonout *json, const struct slot_progress *progress)
 {
-	const struct task_progress *progress = task->progress;
-
-	const struct hostlink *link = task->slot->host;
-
-	tojson_put_int(object, "worker", task->slot->id, failed);
-	if (!task->unsent)
-		tojson_put_int(object, "host_pid", (uint64_t)link->last_pid, failed);
-	if (asked_word(task) != NULL)
-		tojson_put(object, "asked", json_string(asked_word(task)), failed);
-	if (progress != NULL)
-		tojson_put(object, "progress",
-			json_pack("{s:I, s:s*}", "permille", (json_int_t)progress->permille, "note",
-				progress->note[0] != '\0' ? progress->note : NULL),
-			failed);
+	jsonout_open(json, "progress", '{');
+	jsonout_int(json, "permille", progress->permille);
+	if (progress->note[0] != '\0')
+		jsonout_string(json, "note", progress->note);
+	jsonout_close(json, '}');
 }
 
-static void put_payload(json_t *object, const struct task *task, int *failed)
+/* What is there while a worker has it. */
+static void put_active(struct jsonout *json, const struct task *task)
+{
+	const struct slot *slot = task->slot;
+	const struct hostlink *link = slot->host;
+
+	jsonout_int(json, "worker", slot->id);
+	if (!task->unsent)
+		jsonout_int(json, "host_pid", link->last_pid);
+	if (asked_word(task) != NULL)
+		jsonout_string(json, "asked", asked_word(task));
+	if (slot->progress != NULL)
+		put_progress(json, slot->progress);
+}
+
+static void put_payload(struct jsonout *json, const struct task *task)
 {
 	if (task->unique_len > 0)
-		tojson_put(object, "unique", json_string(task_unique(task)), failed);
+		jsonout_string(json, "unique", task_unique(task));
 	if (task_args(task).len > 0)
-		tojson_put(object, "args", from_text(task_args(task)), failed);
+		jsonout_text(json, "args", task_args(task));
 }
 
-json_t *tojson_task(const struct task *task, uint64_t now_us, bool with_payload)
+/* What is there in every state. */
+static void put_task(struct jsonout *json, const struct task *task, enum task_state state)
+{
+	char id[TASK_ID_SIZE];
+
+	jsonout_string(json, "id", tojson_id_text(task->id, id));
+	jsonout_string(json, "pool", task->pool->settings->name);
+	jsonout_string(json, "handler", task->handler->settings->name);
+	jsonout_string(json, "state", task_state_name(state));
+	jsonout_int(json, "priority", task->priority);
+	jsonout_int(json, "attempt", task->attempt);
+	jsonout_int(json, "retries", task->retries);
+	jsonout_int(json, "failures", task->failures);
+	jsonout_int(json, "crashes", task->crashes);
+	jsonout_bool(json, "suspect", task->suspect);
+	jsonout_int(json, "owner", task->owner_uid);
+	if (task->name_len > 0)
+		jsonout_string(json, "name", task_name(task));
+	if (task->timeout_us > 0)
+		jsonout_int(json, "timeout_ms", (int64_t)(task->timeout_us / US_PER_MS));
+}
+
+void tojson_task(struct jsonout *json, const char *key, const struct task *task, uint64_t now_us,
+	bool with_payload)
 {
 	enum task_state state = task_told_state(task);
-	char id[TASK_ID_SIZE];
-	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:I}", "id",
-		tojson_id_text(task->id, id), "pool", task->pool->settings->name, "handler",
-		task->handler->settings->name, "state", task_state_name(state), "priority",
-		(int)task->priority, "attempt", (json_int_t)task->attempt, "retries",
-		(json_int_t)task->retries, "failures", (json_int_t)task->failures, "crashes",
-		(json_int_t)task->crashes, "suspect", (int)task->suspect, "owner",
-		(json_int_t)task->owner_uid);
-	int failed = 0;
 
-	if (object == NULL)
-		return NULL;
-	if (task->name_len > 0)
-		tojson_put(object, "name", json_string(task_name(task)), &failed);
-	if (task->timeout_us > 0)
-		tojson_put_int(object, "timeout_ms", task->timeout_us / US_PER_MS, &failed);
-	put_times(object, task, now_us, &failed);
+	jsonout_open(json, key, '{');
+	put_task(json, task, state);
+	put_times(json, task, now_us);
 	if (task->slot != NULL)
-		put_active(object, task, &failed);
+		put_active(json, task);
 	else if (state == task->state)
-		put_end(object, task, with_payload, &failed);
+		put_end(json, task, with_payload);
 	if (with_payload)
-		put_payload(object, task, &failed);
-	return tojson_finish(object, failed);
+		put_payload(json, task);
+	jsonout_close(json, '}');
 }
 
 json_t *tojson_result(const struct task *task)

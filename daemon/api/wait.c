@@ -22,8 +22,8 @@ struct wait_values {
 	struct wait_item *items; /* owns */
 	size_t n_items;
 	size_t left;       /* tasks that have not ended */
-	json_t *tasks;     /* owns: those that have, for a call without more */
-	size_t told_bytes; /* args and results in `tasks` */
+	struct buf told;   /* owns: the answer so far, of a call without more */
+	size_t told_bytes; /* args and results in it */
 };
 
 #define WAIT_FOREVER (-1)
@@ -58,19 +58,35 @@ static void wait_done(struct call *call)
 	free(values->items);
 	values->items = NULL;
 	values->n_items = 0;
-	json_decref(values->tasks);
-	values->tasks = NULL;
+	buf_done(&values->told);
 }
 
 static void wait_answer_all(struct call *call, bool timed_out)
 {
 	struct wait_values *values = call->values;
+	struct jsonout json = {.out = &values->told};
 
+	jsonout_close(&json, ']');
 	if (timed_out)
-		call_reply(
-			call, json_pack("{s:O, s:b}", "tasks", values->tasks, "timed_out", true));
+		jsonout_bool(&json, "timed_out", true);
+	jsonout_close(&json, '}');
+	call_reply_json(call, &json);
+}
+
+/* One of those of whom each has an answer of its own. */
+static void wait_answer_one(
+	struct call *call, const struct task *task, bool with_payload, bool is_last)
+{
+	struct jsonout json = {.out = &(struct buf){.limit = CALL_TEXT_MAX}};
+
+	jsonout_open(&json, NULL, '{');
+	tojson_task(&json, "task", task, call->conn->daemon->now_us, with_payload);
+	jsonout_close(&json, '}');
+	if (is_last)
+		call_reply_json(call, &json);
 	else
-		call_reply(call, json_pack("{s:O}", "tasks", values->tasks));
+		call_reply_json_more(call, &json);
+	buf_done(json.out);
 }
 
 /* One of the tasks has ended. */
@@ -80,23 +96,20 @@ static void wait_take_end(struct call *call, const struct task *task)
 	const struct daemon *daemon = call->conn->daemon;
 	bool has_room = (call->msg.more ? buf_len(&call->conn->out) : values->told_bytes) <
 			daemon->settings->daemon.max_output_bytes;
-	json_t *json = tojson_task(task, daemon->now_us, has_room && tojson_may_see(call, task));
+	bool with_payload = has_room && tojson_may_see(call, task);
 	bool is_last = --values->left == 0;
+	struct jsonout json = {.out = &values->told};
 
 	values->told_bytes += task_args(task).len + task_result(task).len;
-
 	if (call->msg.more) {
-		json_t *reply = json != NULL ? json_pack("{s:o}", "task", json) : NULL;
-
-		if (is_last)
-			call_reply(call, reply);
-		else
-			call_reply_more(call, reply);
-	} else if (json_array_append_new(values->tasks, json) < 0) {
-		call_refuse_internal(call, "out of memory");
-	} else if (is_last) {
-		wait_answer_all(call, false);
+		wait_answer_one(call, task, with_payload, is_last);
+		return;
 	}
+	tojson_task(&json, NULL, task, daemon->now_us, with_payload);
+	if (json.error < 0)
+		call_refuse_internal(call, "out of memory");
+	else if (is_last)
+		wait_answer_all(call, false);
 }
 
 static void wait_on_change(struct watch *watch, struct task *task, int error)
@@ -189,12 +202,15 @@ static bool wait_prepare(struct call *call, struct task **tasks, size_t n)
 {
 	struct wait_values *values = call->values;
 	struct daemon *daemon = call->conn->daemon;
+	struct jsonout json = {.out = &values->told};
 
 	values->items = calloc(n, sizeof *values->items);
-	values->tasks = json_array();
+	buf_init(&values->told, CALL_TEXT_MAX);
+	jsonout_open(&json, NULL, '{');
+	jsonout_open(&json, "tasks", '[');
 	values->left = n;
 	call->deadline.fire = wait_on_timeout;
-	if (tasks == NULL || values->items == NULL || values->tasks == NULL) {
+	if (tasks == NULL || values->items == NULL || json.error < 0) {
 		call_refuse_internal(call, "out of memory");
 		return false;
 	}

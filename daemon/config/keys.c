@@ -173,7 +173,8 @@ static const struct config_key rows[] = {
 
 	{CONFIG_POOL, "workers", WORKERS(pool, workers), .initial = "3/core", .min = 1,
 		.max = SETTINGS_WORKERS_MAX, .unit = "workers", .flags = LIVE,
-		.text = "tasks that run at the same time; N/core: N for every processor"},
+		.text = "tasks that run at the same time; N/core: N for every processor that the "
+			"daemon may use"},
 	{CONFIG_POOL, "capacity", U64(pool, capacity), .initial = "100", .min = 0, .max = 1000000,
 		.unit = "tasks", .flags = LIVE,
 		.text = "tasks that may wait for a worker; 0: run at once or refuse"},

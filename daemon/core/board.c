@@ -196,7 +196,7 @@ void board_ask(struct board *board, struct task *task, uint64_t now_us)
 	if (task->asked)
 		return;
 	task->asked = true;
-	task->asked_us = now_us;
+	task->slot->asked_us = now_us;
 	timer_arm(task);
 	if (!task->unsent) {
 		task->on_asks = true;
@@ -207,7 +207,7 @@ void board_ask(struct board *board, struct task *task, uint64_t now_us)
 void board_stuck(struct board *board, struct task *task, uint64_t now_us)
 {
 	if (task->unsent || task->on_asks) { /* nobody could have heard of it yet: once more */
-		task->asked_us = now_us;
+		task->slot->asked_us = now_us;
 		timer_arm(task);
 		return;
 	}

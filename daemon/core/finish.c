@@ -96,8 +96,6 @@ static void leave_place(struct board *board, struct task *task, uint64_t now_us)
 		queue_remove(&pool->queue, task);
 	}
 	timer_clear(task);
-	free(task->progress);
-	task->progress = NULL;
 }
 
 /* A task that waits or runs ends. -ENOMEM: it ended, but without a word of how; what was done is failed. */
@@ -388,7 +386,7 @@ int board_progress(
 	struct board *board, uint64_t id, uint32_t attempt, uint32_t permille, struct view note)
 {
 	struct task *task = board_find_task(board, id);
-	struct task_progress *progress;
+	struct slot_progress *progress;
 
 	if (task == NULL || task->state != TASK_ACTIVE || task->attempt != attempt || task->unsent)
 		return -ENOENT;
@@ -399,8 +397,8 @@ int board_progress(
 	if (note.len > 0)
 		memcpy(progress->note, note.data, note.len);
 	progress->note[note.len] = '\0';
-	free(task->progress);
-	task->progress = progress;
+	free(task->slot->progress);
+	task->slot->progress = progress;
 	board_notice(
 		board, &(struct notice){.kind = NOTICE_PROGRESS, .pool = task->pool, .task = task});
 	return 0;

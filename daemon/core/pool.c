@@ -97,7 +97,7 @@ static void pool_each_claim(const struct task *task,
 
 	for (size_t i = 0; i < handler->n_claims; i++)
 		act(handler->claims[i].resource, task,
-			handler->claims[i].is_weighted ? task->weight : 1);
+			handler->claims[i].is_weighted ? task->slot->weight : 1);
 }
 
 static void take_units(struct resource *resource, const struct task *task, uint64_t units)
@@ -122,9 +122,9 @@ static int pool_start(struct pool *pool, struct task *task, bool is_alone, uint6
 	if (r < 0)
 		return r;
 	queue_remove(&pool->queue, task);
-	task->slot = slot_take(&pool->slots, task, is_alone);
+	task->slot =
+		slot_take(&pool->slots, task, (uint32_t)task->handler->settings->weight, is_alone);
 	task->started_us = now_us;
-	task->weight = (uint32_t)task->handler->settings->weight;
 	task->attempt++;
 	task->unsent = true;
 	pool_each_claim(task, take_units);

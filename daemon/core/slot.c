@@ -14,8 +14,10 @@ void slots_init(struct slots *slots)
 
 void slots_done(struct slots *slots)
 {
-	for (uint32_t i = 0; i < slots->len; i++)
+	for (uint32_t i = 0; i < slots->len; i++) {
+		free(slots->all[i]->progress);
 		free(slots->all[i]);
+	}
 	free(slots->all);
 	slots_init(slots);
 }
@@ -157,7 +159,7 @@ bool slots_can_run_alone(const struct slots *slots)
 	return slots->alone != NULL && slots->alone_busy == 0;
 }
 
-struct slot *slot_take(struct slots *slots, struct task *task, bool is_alone)
+struct slot *slot_take(struct slots *slots, struct task *task, uint32_t weight, bool is_alone)
 {
 	struct slot *slot = TAILQ_FIRST(&slots->free);
 
@@ -168,6 +170,7 @@ struct slot *slot_take(struct slots *slots, struct task *task, bool is_alone)
 	slots->n_busy++;
 	slot->state = SLOT_BUSY;
 	slot->task = task;
+	slot->weight = weight;
 	slot->host = is_alone ? slots->alone : slot->runner;
 	slot->is_alone = is_alone;
 	slots->alone_busy += is_alone;
@@ -185,6 +188,8 @@ void slot_release(struct slots *slots, struct slot *slot)
 	if (slot->id >= slots->workers)
 		slots->n_leaving--;
 	slot->task = NULL;
+	free(slot->progress);
+	slot->progress = NULL;
 	slot->state = SLOT_GONE;
 	if (!stays)
 		slot->host = NULL;

@@ -8,6 +8,9 @@
  *        +-----------------+-------------------------+   slots_down; and slot_release of a slot that leaves
  *
  * Who runs the workers is net's part: one host for all of them (slots_up), or each its own (slot_up).
+ *
+ * A slot also has what is true of its task only while it runs, so that those that wait need no room for it: slot_take()
+ * begins it, slot_release() ends it.
  */
 #ifndef WORKPOOL_CORE_SLOT_H
 #define WORKPOOL_CORE_SLOT_H
@@ -23,14 +26,23 @@ struct task;
 
 enum slot_state { SLOT_GONE, SLOT_FREE, SLOT_BUSY };
 
+/* What a handler said of its progress. */
+struct slot_progress {
+	uint32_t permille;
+	char note[]; /* UTF-8, "" for none */
+};
+
 struct slot {
 	uint32_t id;
 	enum slot_state state;
 	void *runner; /* borrows: who runs its next task (net/hostlink); opaque here; NULL: nobody */
 	void *host; /* borrows: who runs it now: free: runner; busy: who has its task; gone: NULL */
-	bool is_alone;          /* busy with a suspect, in a host of its own */
-	struct task *task;      /* borrows: while busy */
-	TAILQ_ENTRY(slot) link; /* in: slots->free while free */
+	bool is_alone;                  /* busy with a suspect, in a host of its own */
+	struct task *task;              /* borrows: while busy */
+	uint32_t weight;                /* while busy: units that its task has of the resources */
+	uint64_t asked_us;              /* while task->asked: when the worker was asked to end it */
+	struct slot_progress *progress; /* owns; NULL: none was told, or not busy */
+	TAILQ_ENTRY(slot) link;         /* in: slots->free while free */
 };
 
 struct slots {
@@ -70,8 +82,8 @@ struct slot *slots_busy_of(const struct slots *slots, const void *host);
 uint32_t slots_count_of(const struct slots *slots, const void *host);
 /* A suspect could start, if a slot is free. */
 bool slots_can_run_alone(const struct slots *slots);
-/* A free slot for this task. is_alone: in the host for suspects, in the place of the slot's own runner. NULL: none is free. */
-struct slot *slot_take(struct slots *slots, struct task *task, bool is_alone);
+/* A free slot for this task, which takes so many units of its resources. is_alone: in the host for suspects, in the place of the slot's own runner. NULL: none is free. */
+struct slot *slot_take(struct slots *slots, struct task *task, uint32_t weight, bool is_alone);
 void slot_release(struct slots *slots, struct slot *slot);
 
 #endif

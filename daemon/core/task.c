@@ -80,7 +80,6 @@ void task_free(struct task *task)
 		return;
 	watch_list_done(&task->watches);
 	free(task->end);
-	free(task->progress);
 	free(task);
 }
 

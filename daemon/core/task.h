@@ -62,12 +62,7 @@ struct task_end {
 	char result[]; /* JSON text: the result, or {"error":…,"result":…}; may be empty */
 };
 
-/* What a handler said of its progress. */
-struct task_progress {
-	uint32_t permille;
-	char note[]; /* UTF-8, "" for none */
-};
-
+/* There may be a million of them: what only a running one has is in its slot (core/slot.h). */
 struct task {
 	uint64_t id;             /* 0: it waits for room */
 	struct pool *pool;       /* borrows: pools live as long as the board */
@@ -95,9 +90,8 @@ struct task {
 	uint32_t retries;  /* … of which so many are forgiven */
 	uint32_t crashes;  /* that it is known to be guilty of */
 	uint32_t owner_uid;
-	uint32_t weight;   /* units of its resources that it has while active */
 	int refusal;       /* -errno, while on board->refused */
-	struct slot *slot; /* borrows: while active */
+	struct slot *slot; /* borrows: while active, and NULL else */
 	uint64_t seq;      /* its place among those of its priority */
 	uint64_t posted_us, queued_us, started_us, ended_us; /* monotonic; 0: not yet */
 	uint64_t posted_wall_us;                             /* display only */
@@ -105,14 +99,12 @@ struct task {
 	uint64_t delay_us;                                   /* of the post; 0: none */
 	uint64_t due_us;       /* while delayed: when that is over; in the room: when it gives up */
 	uint64_t expires_us;   /* not started by then: it expires; 0: never */
-	uint64_t asked_us;     /* when its worker was asked to end it */
 	struct deadline timer; /* what it means depends on the state: core/timer.c */
 	TAILQ_ENTRY(task) in_dirty; /* in: board->dirty */
 	TAILQ_ENTRY(task)
 	in_place; /* in: one of: a lane, queue->suspects, pool->room; board->starts, ->asks or ->stuck, ->ended, ->refused, ->dead */
 	struct watch_list watches;
-	struct task_end *end;           /* owns; NULL before the first attempt's end */
-	struct task_progress *progress; /* owns; NULL: none was told in this attempt */
+	struct task_end *end; /* owns; NULL before the first attempt's end */
 	uint16_t name_len, unique_len;
 	uint32_t args_len;
 	char text[]; /* name, NUL, unique key, NUL, args (JSON text), NUL */

@@ -31,7 +31,8 @@ static uint64_t at_delayed(const struct task *task)
 static uint64_t at_active(const struct task *task)
 {
 	if (task->asked)
-		return task->asked_us + task->handler->settings->kill_after_us + STUCK_AFTER_US;
+		return task->slot->asked_us + task->handler->settings->kill_after_us +
+		       STUCK_AFTER_US;
 	return task->timeout_us > 0 ? task->started_us + task->timeout_us : NEVER;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "host/bson.h"
+#include "host/bson_text.h"
 #include "host/handler.h"
 #include "host/task.h"
 
@@ -194,13 +195,11 @@ static int put_documents(struct mongo_request *request, mongoc_cursor_t *cursor,
 
 	while (r == 0 && !truncated && !task_is_cancelled(request->task) &&
 		mongolib.mongoc_cursor_next(cursor, &doc)) {
-		size_t len, before = buf_len(json);
-		char *text = mongolib.bson_as_relaxed_extended_json(doc, &len);
+		size_t before = buf_len(json);
 
-		r = !text ? -EBADMSG : n > 0 ? buf_append(json, ",", 1) : 0;
+		r = n > 0 ? buf_append(json, ",", 1) : 0;
 		if (r == 0)
-			r = buf_append(json, text, len);
-		mongolib.bson_free(text);
+			r = bson_text_document(json, doc);
 		truncated = r == -EMSGSIZE || n >= request->config->max_documents ||
 			    buf_len(json) > json->limit - FRAME_BYTES / 2;
 		if (truncated)
@@ -319,22 +318,15 @@ static void run_insert(struct mongo_request *request)
 /* {"matched":n,"modified":n}, and the id of what was put in: {"upserted":…}. */
 static int put_update(struct buf *json, const bson_t *reply)
 {
-	bson_t id = BSON_INITIALIZER;
 	bson_iter_t at;
-	size_t len;
 
 	int r = buf_printf(json, "{\"matched\":%" PRId64 ",\"modified\":%" PRId64,
 		number_of(reply, "matchedCount"), number_of(reply, "modifiedCount"));
-	if (r == 0 && mongolib.bson_iter_init_find(&at, reply, "upsertedId") &&
-		mongolib.bson_append_iter(&id, "upserted", -1, &at)) {
-		char *text = mongolib.bson_as_relaxed_extended_json(&id, &len);
-		const char *from = text ? strchr(text, '"') : NULL; /* without its braces */
-		const char *to = text ? strrchr(text, '}') : NULL;
-
-		r = from && to ? buf_printf(json, ",%.*s", (int)(to - from), from) : -ENOMEM;
-		mongolib.bson_free(text);
+	if (r == 0 && mongolib.bson_iter_init_find(&at, reply, "upsertedId")) {
+		r = buf_printf(json, ",\"upserted\":");
+		if (r == 0)
+			r = bson_text_value(json, &at);
 	}
-	mongolib.bson_destroy(&id);
 	return r == 0 ? buf_append(json, "}", 1) : r;
 }
 

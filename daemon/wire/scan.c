@@ -1,5 +1,5 @@
 /*
- * scan: see scan.h. Called by api/call.c for each message, before msg_parse(). Pure but for its buffer.
+ * scan: see scan.h. Called by api/call.c for each message, before msg_parse(), and by jsonout.c. Pure but for its buffer.
  *
  * What it takes is JSON as RFC 8259 has it, but for: escapes that are not their own shortest form (\/ and \u), numbers with
  * a point, an exponent, a sign before 0 or more than 15 digits, more than SCAN_KEYS keys in the objects that are open,
@@ -355,6 +355,24 @@ int scan_call(struct scan *scan, struct view message)
 		return -ENOTSUP;
 	scan->n_params = 0;
 	return take_call(&c, scan) ? 0 : -ENOTSUP;
+}
+
+int scan_value(struct view text, struct buf *out)
+{
+	struct cursor c = {.at = text.data, .end = text.data + text.len};
+	const char *from;
+	size_t room;
+
+	if (text.len == 0 || buf_reserve(out, text.len + 2, &c.to, &room) < 0)
+		return -ENOTSUP;
+	from = c.to;
+	if (!copy_value(&c))
+		return -ENOTSUP;
+	skip_blanks(&c);
+	if (c.at != c.end)
+		return -ENOTSUP;
+	buf_commit(out, (size_t)(c.to - from));
+	return 0;
 }
 
 /* Parameters. */

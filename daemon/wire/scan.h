@@ -43,4 +43,7 @@ int scan_call(struct scan *scan, struct view message) MUST_CHECK;
 int scan_read_params(
 	const struct scan *scan, const struct param *table, size_t n, void *ret_values) MUST_CHECK;
 
+/* Appends a value of that kind as json_write() would write it. -ENOTSUP: not sure of it, nothing was appended; also without memory. */
+int scan_value(struct view text, struct buf *out) MUST_CHECK;
+
 #endif

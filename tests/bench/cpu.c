@@ -143,24 +143,93 @@ uint64_t cpu_kernel_ns(void)
 	return sum_ns;
 }
 
-struct clocks {
-	clockid_t *all;
+struct pids {
+	pid_t *all;
 	size_t n, max;
 };
 
-static void add_clock(const char *pid, void *arg)
+static void add_pid(const char *pid, void *arg)
 {
-	struct clocks *clocks = arg;
+	struct pids *pids = arg;
 
-	if (clocks->n == clocks->max)
-		errx(1, "more than %zu processes", clocks->max);
-	clocks->all[clocks->n++] = cpu_clock_of((pid_t)strtol(pid, NULL, 10));
+	if (pids->n == pids->max)
+		errx(1, "more than %zu processes", pids->max);
+	pids->all[pids->n++] = (pid_t)strtol(pid, NULL, 10);
 }
 
-size_t cpu_clocks_of_children(pid_t pid, clockid_t *ret_clocks, size_t max)
+size_t cpu_children(pid_t pid, pid_t *ret_pids, size_t max)
 {
-	struct clocks clocks = {.all = ret_clocks, .max = max};
+	struct pids pids = {.all = ret_pids, .max = max};
 
-	each_child(pid, add_clock, &clocks);
-	return clocks.n;
+	each_child(pid, add_pid, &pids);
+	return pids.n;
+}
+
+size_t cpu_family(pid_t pid, pid_t *ret_pids, size_t max)
+{
+	struct pids pids = {.all = ret_pids, .max = max};
+
+	each_child(pid, add_pid, &pids);
+	for (size_t i = 0; i < pids.n; i++) /* it grows meanwhile */
+		each_child(pids.all[i], add_pid, &pids);
+	return pids.n;
+}
+
+uint64_t cpu_reaped_ns(pid_t pid)
+{
+	unsigned long long user, system;
+	char name[16], text[512];
+	const char *at;
+
+	(void)snprintf(name, sizeof name, "%d", (int)pid);
+	if (!read_of(name, "stat", text, sizeof text) || (at = strrchr(text, ')')) == NULL ||
+		sscanf(at, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %llu %llu", &user,
+			&system) != 2)
+		errx(1, "/proc/%s/stat", name);
+	return (user + system) * (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+/* proc(5), statm: pages. */
+uint64_t cpu_rss_bytes(pid_t pid)
+{
+	char name[16], text[128];
+	unsigned long long pages;
+
+	(void)snprintf(name, sizeof name, "%d", (int)pid);
+	if (!read_of(name, "statm", text, sizeof text) || sscanf(text, "%*u %llu", &pages) != 1)
+		errx(1, "/proc/%s/statm", name);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t wakeups_of(const char *path)
+{
+	unsigned long long n = 0;
+	char line[256];
+	FILE *file = fopen(path, "re");
+
+	while (file != NULL && fgets(line, sizeof line, file) != NULL)
+		(void)sscanf(line, "voluntary_ctxt_switches: %llu", &n);
+	if (file != NULL)
+		(void)fclose(file);
+	return n;
+}
+
+uint64_t cpu_wakeups(pid_t pid)
+{
+	char path[350];
+	uint64_t n = 0;
+	DIR *threads;
+	const struct dirent *entry;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+	threads = opendir(path);
+	if (threads == NULL)
+		err(1, "%s", path);
+	while ((entry = readdir(threads)) != NULL) {
+		(void)snprintf(
+			path, sizeof path, "/proc/%d/task/%s/status", (int)pid, entry->d_name);
+		n += entry->d_name[0] != '.' ? wakeups_of(path) : 0;
+	}
+	(void)closedir(threads);
+	return n;
 }

@@ -1,7 +1,7 @@
 /*
  * cycle: posts whose tasks are run, in batches: `batch` posts, DEPTH of them outstanding, until the
  * last task has ended. Tasks of a system that hands them out are taken by workers, each a connection
- * of this process.
+ * of this process, or a process of its own (outside.c).
  */
 #include <err.h>
 #include <poll.h>
@@ -35,14 +35,16 @@ static void batch_drain(struct load *load, struct batch *batch)
 		batch->open -= line_count(&load->poster);
 		batch_send(load, batch);
 	}
+	if (load->proto->drain == NULL)
+		return;
 	line_write(&load->poster, call, load->proto->drain(call));
 	(void)line_wait(&load->poster);
 }
 
-static size_t worker_take(struct load *load, unsigned i, char *out)
+size_t cycle_take(struct load *load, unsigned worker, char *out)
 {
-	load->workers[i].asks = true;
-	return load->proto->take(out, i);
+	load->workers[worker].asks = true;
+	return load->proto->take(out, worker);
 }
 
 /* What a worker says to an answer, of at most two calls; counts ends that the server has shown to know. */
@@ -54,10 +56,10 @@ static size_t worker_answer(
 	size_t len = 0;
 
 	if (said->kind == SAID_WAKE)
-		return worker->asks ? 0 : worker_take(load, i, out);
+		return worker->asks ? 0 : cycle_take(load, i, out);
 	if (said->kind == SAID_ACK) {
 		++*ended;
-		return proto->is_stepwise ? worker_take(load, i, out) : 0;
+		return proto->is_stepwise ? cycle_take(load, i, out) : 0;
 	}
 	*ended += worker->holds;
 	worker->holds = worker->asks = false;
@@ -69,20 +71,19 @@ static size_t worker_answer(
 		len = proto->end(out, i, said->task);
 		worker->holds = proto->is_end_silent;
 	}
-	return proto->is_stepwise ? len : len + worker_take(load, i, out + len);
+	return proto->is_stepwise ? len : len + cycle_take(load, i, out + len);
 }
 
-/* Returns how many tasks have ended. */
-static unsigned worker_serve(struct load *load, unsigned i)
+unsigned cycle_serve(struct load *load, unsigned worker)
 {
-	struct line *line = &load->workers[i].line;
+	struct line *line = &load->workers[worker].line;
 	char calls[2 * CALL_MAX];
 	struct said said;
 	unsigned ended = 0;
 
 	line_read(line);
 	while (line_hear(line, &said))
-		line_write(line, calls, worker_answer(load, i, &said, calls, &ended));
+		line_write(line, calls, worker_answer(load, worker, &said, calls, &ended));
 	return ended;
 }
 
@@ -101,10 +102,31 @@ static void batch_serve(struct load *load, struct batch *batch)
 			errx(1, "%s: nothing to read for %d s", load->proto->name, PATIENCE_S);
 		for (unsigned i = 0; i < n_workers; i++)
 			if (fds[i].revents != 0)
-				batch->ended += worker_serve(load, i);
+				batch->ended += cycle_serve(load, i);
 		if (fds[n_workers].revents != 0) {
 			batch->open -= line_count(&load->poster);
 			batch_send(load, batch);
+		}
+	}
+}
+
+/* The workers are elsewhere. */
+static void batch_await(struct load *load, struct batch *batch)
+{
+	struct pollfd fds[] = {{.fd = outside_fd(load), .events = POLLIN},
+		{.fd = load->poster.fd, .events = POLLIN}};
+	bool is_ended = false;
+
+	while (!is_ended || batch->open > 0) {
+		if (poll(fds, 2, PATIENCE_S * 1000) <= 0)
+			errx(1, "%s: nothing to read for %d s", load->proto->name, PATIENCE_S);
+		if (fds[1].revents != 0) {
+			batch->open -= line_count(&load->poster);
+			batch_send(load, batch);
+		}
+		if (fds[0].revents != 0) {
+			outside_heard(load);
+			is_ended = true;
 		}
 	}
 }
@@ -113,29 +135,41 @@ void cycle_start(struct load *load)
 {
 	char call[CALL_MAX];
 
+	if (load->test->is_outside) {
+		outside_start(load);
+		return;
+	}
 	for (unsigned i = 0; i < load->test->n_workers; i++) {
 		struct line *line = &load->workers[i].line;
 
 		line_open(line, load->proto, load->address);
 		if (load->proto->hello != NULL)
 			line_write(line, call, load->proto->hello(call));
-		line_write(line, call, worker_take(load, i, call));
+		line_write(line, call, cycle_take(load, i, call));
 	}
 }
 
 uint64_t cycle_run(struct load *load, uint64_t until_ns)
 {
-	uint64_t n = 0;
+	uint64_t begun_ns, now_ns, n = 0;
 
+	load->samples.n = 0;
 	do {
 		struct batch batch = {.left = load->test->batch};
 
+		begun_ns = cpu_now_ns();
+		if (load->outside != NULL)
+			outside_expect(load, load->test->batch);
 		batch_send(load, &batch);
-		if (load->proto->drain != NULL)
+		if (load->proto->take == NULL)
 			batch_drain(load, &batch);
+		else if (load->outside != NULL)
+			batch_await(load, &batch);
 		else
 			batch_serve(load, &batch);
+		now_ns = cpu_now_ns();
+		load_add_sample(load, begun_ns, now_ns);
 		n += load->test->batch;
-	} while (cpu_now_ns() < until_ns);
+	} while (now_ns < until_ns);
 	return n;
 }

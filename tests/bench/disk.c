@@ -73,7 +73,7 @@ int main(int argc, char **argv)
 	n = run(fd, &samples,
 		before.at_ns + (uint64_t)(strtod(argc > 2 ? argv[2] : "0.5", NULL) * 1e9));
 	figures_end(&watched, &after);
-	figures_print(&watched, &before, &after, &samples, n);
+	figures_print(&watched, &before, &after, &samples, (double)n);
 	free(samples.ns);
 	return 0;
 }

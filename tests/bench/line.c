@@ -51,21 +51,28 @@ static int open_socket(int family)
 	return fd;
 }
 
-void line_open(struct line *line, const struct proto *proto, const char *address)
+int line_connect(const char *address)
 {
 	union address to;
 	socklen_t size = read_address(address, &to);
-	struct timeval patience = {.tv_sec = PATIENCE_S};
 	uint64_t until_ns = cpu_now_ns() + PATIENCE_S * NS_PER_S;
+	int fd = open_socket(to.any.sa_family);
 
-	line->fd = open_socket(to.any.sa_family);
-	line->proto = proto;
-	line->at = line->len = 0;
-	while (connect(line->fd, &to.any, size) < 0) {
+	while (connect(fd, &to.any, size) < 0) {
 		if (cpu_now_ns() > until_ns)
 			err(1, "%s", address);
 		(void)usleep(POLL_US);
 	}
+	return fd;
+}
+
+void line_open(struct line *line, const struct proto *proto, const char *address)
+{
+	struct timeval patience = {.tv_sec = PATIENCE_S};
+
+	line->fd = line_connect(address);
+	line->proto = proto;
+	line->at = line->len = 0;
 	if (setsockopt(line->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0 ||
 		setsockopt(line->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0)
 		err(1, "setsockopt");
@@ -128,7 +135,7 @@ unsigned line_count(struct line *line)
 
 	line_read(line);
 	while (line_hear(line, &said))
-		n++;
+		n += said.kind != SAID_NOTE;
 	return n;
 }
 

@@ -11,7 +11,7 @@
 #include "proto.h"
 
 #define IN_BYTES   65536
-#define PATIENCE_S 10 /* for any answer, and for a server to be there */
+#define PATIENCE_S 60 /* for any answer, and for a server to be there */
 #define POLL_US    2000
 
 struct line {
@@ -21,7 +21,9 @@ struct line {
 	char in[IN_BYTES];
 };
 
-/* `address`: a Unix socket's path, or a TCP port of the loopback. Waits until somebody listens there. */
+/* `address`: a Unix socket's path, or a TCP port of the loopback. Waits until somebody listens there. Its descriptor. */
+int line_connect(const char *address);
+
 void line_open(struct line *line, const struct proto *proto, const char *address);
 
 void line_write(const struct line *line, const char *data, size_t len);
@@ -35,7 +37,7 @@ bool line_hear(struct line *line, struct said *ret_said);
 /* The next answer. */
 struct said line_wait(struct line *line);
 
-/* How many answers one read brought, or lay there already. */
+/* How many answers one read brought, or lay there already; notes do not count. */
 unsigned line_count(struct line *line);
 
 /* A TCP port of the loopback where nobody listens. */

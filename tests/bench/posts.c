@@ -8,12 +8,6 @@
 #include "cpu.h"
 #include "load.h"
 
-static void add_sample(struct load *load, uint64_t begun_ns, uint64_t ended_ns)
-{
-	if (load->samples.n < SAMPLES_MAX)
-		load->samples.ns[load->samples.n++] = (uint32_t)(ended_ns - begun_ns);
-}
-
 uint64_t posts_run_latency(struct load *load, uint64_t until_ns)
 {
 	uint64_t begun_ns, now_ns, n = 0;
@@ -24,7 +18,7 @@ uint64_t posts_run_latency(struct load *load, uint64_t until_ns)
 		load_post(load, &load->poster, 1);
 		(void)line_wait(&load->poster);
 		now_ns = cpu_now_ns();
-		add_sample(load, begun_ns, now_ns);
+		load_add_sample(load, begun_ns, now_ns);
 		n++;
 	} while (now_ns < until_ns);
 	return n;
@@ -70,7 +64,7 @@ uint64_t posts_run_clients(struct load *load, uint64_t until_ns)
 			if (fds[i].revents == 0 || line_count(&load->clients[i]) == 0)
 				continue;
 			now_ns = cpu_now_ns();
-			add_sample(load, begun_ns[i], now_ns);
+			load_add_sample(load, begun_ns[i], now_ns);
 			n++;
 			begun_ns[i] = now_ns;
 			if (now_ns < until_ns)

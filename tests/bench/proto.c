@@ -14,6 +14,8 @@ const char proto_body[] = "{\"order\":471108,\"customer\":\"c-20931\",\"amount\"
 const char proto_body_100[] = "{\"order\":471108,\"customer\":\"c-20931\",\"amount\":1999,"
 			      "\"items\":[1,2,3],\"gift\":1,\"note\":\"leave at no. 7\"}";
 
+const char proto_body_none[] = "{}";
+
 _Static_assert(sizeof proto_body >= 76 + 1 && sizeof proto_body <= 80 + 1, "see proto.h");
 _Static_assert(sizeof proto_body_100 == 100 + 1, "see proto.h");
 
@@ -42,12 +44,47 @@ static size_t workpool_call(char *out, const char *method, const char *params)
 	return fits(n) + 1; /* its NUL is the message's end */
 }
 
-static size_t workpool_post(char *out, const char *body)
+/* more: further parameters, each behind a comma. */
+static size_t workpool_post_to(char *out, const char *handler, const char *body, const char *more)
 {
 	char params[CALL_MAX];
 
-	(void)fits(snprintf(params, sizeof params, "{\"handler\":\"noop\",\"args\":%s}", body));
+	(void)fits(snprintf(
+		params, sizeof params, "{\"handler\":\"%s\",\"args\":%s%s}", handler, body, more));
 	return workpool_call(out, "Post", params);
+}
+
+static size_t workpool_post(char *out, const char *body)
+{
+	return workpool_post_to(out, "noop", body, "");
+}
+
+/* Answered when the task has ended, with its result. */
+static size_t workpool_post_wait(char *out, const char *body)
+{
+	return workpool_post_to(out, "noop", body, ",\"wait\":true");
+}
+
+static size_t workpool_post_later(char *out, const char *body)
+{
+	return workpool_post_to(out, "noop", body, ",\"delay_ms\":86400000");
+}
+
+/* The handlers that tests/bench/run configures. */
+
+static size_t workpool_post_kept(char *out, const char *body)
+{
+	return workpool_post_to(out, "kept", body, "");
+}
+
+static size_t workpool_post_exec(char *out, const char *body)
+{
+	return workpool_post_to(out, "true", body, "");
+}
+
+static size_t workpool_post_find(char *out, const char *body)
+{
+	return workpool_post_to(out, "find", body, "");
 }
 
 static size_t workpool_drain(char *out)
@@ -82,6 +119,11 @@ static struct said workpool_hear(const char *in, size_t len)
 static size_t beanstalk_post(char *out, const char *body)
 {
 	return fits(snprintf(out, CALL_MAX, "put 0 0 60 %zu\r\n%s\r\n", strlen(body), body));
+}
+
+static size_t beanstalk_post_later(char *out, const char *body)
+{
+	return fits(snprintf(out, CALL_MAX, "put 0 86400 60 %zu\r\n%s\r\n", strlen(body), body));
 }
 
 static size_t beanstalk_take(char *out, unsigned worker)
@@ -134,6 +176,22 @@ static size_t redis_post(char *out, const char *body)
 {
 	return fits(snprintf(out, CALL_MAX, "*3\r\n$5\r\nLPUSH\r\n$1\r\nq\r\n" BULK, strlen(body),
 		(int)strlen(body), body));
+}
+
+/* As clients of redis do it: a set ordered by time, whose members differ by a number in front. */
+static size_t redis_post_later(char *out, const char *body)
+{
+	return fits(snprintf(out, CALL_MAX,
+		"*4\r\n$4\r\nZADD\r\n$1\r\nd\r\n$10\r\n4000000000\r\n$%zu\r\n#%012llu%s\r\n",
+		1 + 12 + strlen(body), 0ULL, body));
+}
+
+static void redis_stamp(char *post, uint64_t number)
+{
+	char id[32];
+
+	(void)fits(snprintf(id, sizeof id, "%012llu", (unsigned long long)number));
+	memcpy(strchr(post, '#') + 1, id, 12);
 }
 
 /* The reliable form: the task goes to a list of the worker's own, and off it when it has ended. */
@@ -196,6 +254,7 @@ enum gear_type {
 	GEAR_CAN_DO = 1,
 	GEAR_PRE_SLEEP = 4,
 	GEAR_NOOP = 6,
+	GEAR_SUBMIT_JOB = 7,
 	GEAR_JOB_CREATED = 8,
 	GEAR_GRAB_JOB = 9,
 	GEAR_NO_JOB = 10,
@@ -233,11 +292,22 @@ static size_t gear_packet(char *out, enum gear_type type, size_t fields)
 }
 
 /* With an id: of those without one the queue in a file keeps only the last. */
-static size_t gear_post(char *out, const char *body)
+static size_t gear_submit(char *out, enum gear_type type, const char *body)
 {
-	return gear_packet(out, GEAR_SUBMIT_JOB_BG,
+	return gear_packet(out, type,
 		fits(snprintf(out + GEAR_HEAD, CALL_MAX - GEAR_HEAD, GEAR_NAME "%c" GEAR_ID "%c%s",
 			0, 0ULL, 0, body)));
+}
+
+static size_t gear_post(char *out, const char *body)
+{
+	return gear_submit(out, GEAR_SUBMIT_JOB_BG, body);
+}
+
+/* The client hears of its end, and of its being taken before. */
+static size_t gear_post_wait(char *out, const char *body)
+{
+	return gear_submit(out, GEAR_SUBMIT_JOB, body);
 }
 
 static void gear_stamp(char *post, uint64_t number)
@@ -273,13 +343,14 @@ static size_t gear_sleep(char *out)
 	return gear_packet(out, GEAR_PRE_SLEEP, 0);
 }
 
-static struct said gear_hear(const char *in, size_t len)
+static struct said gear_hear_as(const char *in, size_t len, enum said_kind created)
 {
-	static const enum said_kind kinds[] = {
+	const enum said_kind kinds[] = {
 		[GEAR_NOOP] = SAID_WAKE,
-		[GEAR_JOB_CREATED] = SAID_ACK,
+		[GEAR_JOB_CREATED] = created,
 		[GEAR_NO_JOB] = SAID_NONE,
 		[GEAR_JOB_ASSIGN] = SAID_TASK,
+		[GEAR_WORK_COMPLETE] = SAID_ACK,
 	};
 	size_t type, whole;
 	enum said_kind kind = SAID_NO;
@@ -297,34 +368,49 @@ static struct said gear_hear(const char *in, size_t len)
 		kind, whole, {in + GEAR_HEAD, strnlen(in + GEAR_HEAD, whole - GEAR_HEAD)}};
 }
 
+static struct said gear_hear(const char *in, size_t len)
+{
+	return gear_hear_as(in, len, SAID_ACK);
+}
+
+static struct said gear_hear_wait(const char *in, size_t len)
+{
+	return gear_hear_as(in, len, SAID_NOTE);
+}
+
 #define BEANSTALK                                                                                  \
 	.post = beanstalk_post, .take = beanstalk_take, .end = beanstalk_end, .hear = beanstalk_hear
 #define REDIS .post = redis_post, .take = redis_take, .end = redis_end, .hear = redis_hear
+#define GEARMAND                                                                                   \
+	.stamp = gear_stamp, .hello = gear_hello, .take = gear_take, .end = gear_end,              \
+	.sleep = gear_sleep, .is_end_silent = true
+#define WORKPOOLD .drain = workpool_drain, .hear = workpool_hear, .is_ours = true
 
 static const struct proto protos[] = {
 	{.name = "echo", .post = workpool_post, .hear = workpool_hear},
-	{.name = "workpoold",
-		.post = workpool_post,
-		.drain = workpool_drain,
-		.hear = workpool_hear},
+	{.name = "workpoold", .post = workpool_post, WORKPOOLD},
+	{.name = "workpoold-later", .post = workpool_post_later, WORKPOOLD},
+	{.name = "workpoold-kept", .post = workpool_post_kept, WORKPOOLD},
+	{.name = "workpoold-exec", .post = workpool_post_exec, WORKPOOLD},
+	{.name = "workpoold-find", .post = workpool_post_find, WORKPOOLD},
+	{.name = "workpoold-wait",
+		.post = workpool_post_wait,
+		.hear = workpool_hear,
+		.is_ours = true},
 	{.name = "workpoold-held",
 		.post = workpool_post,
 		.drain = workpool_last,
-		.hear = workpool_hear},
+		.hear = workpool_hear,
+		.is_ours = true},
 	{.name = "beanstalkd", BEANSTALK},
+	{.name = "beanstalkd-later", .post = beanstalk_post_later, .hear = beanstalk_hear},
 	{.name = "beanstalkd-steps", BEANSTALK, .is_stepwise = true},
 	{.name = "redis", REDIS},
+	{.name = "redis-later", .post = redis_post_later, .stamp = redis_stamp, .hear = redis_hear},
 	{.name = "redis-steps", REDIS, .is_stepwise = true},
 	{.name = "redis-pop", .post = redis_post, .take = redis_pop, .hear = redis_hear},
-	{.name = "gearmand",
-		.post = gear_post,
-		.stamp = gear_stamp,
-		.hello = gear_hello,
-		.take = gear_take,
-		.end = gear_end,
-		.sleep = gear_sleep,
-		.hear = gear_hear,
-		.is_end_silent = true},
+	{.name = "gearmand", .post = gear_post, .hear = gear_hear, GEARMAND},
+	{.name = "gearmand-wait", .post = gear_post_wait, .hear = gear_hear_wait, GEARMAND},
 };
 
 const struct proto *proto_find(const char *name)

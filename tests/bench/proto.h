@@ -12,8 +12,9 @@
 
 #define CALL_MAX 512 /* bytes of what one function here composes */
 
-extern const char proto_body[];     /* of 76 to 80 bytes: about as long as in other measurements */
-extern const char proto_body_100[]; /* of 100 bytes */
+extern const char proto_body[];      /* of 76 to 80 bytes: about as long as in other measurements */
+extern const char proto_body_100[];  /* of 100 bytes */
+extern const char proto_body_none[]; /* an empty object: for a handler that is told nothing */
 
 struct text {
 	const char *data; /* borrows: the bytes that were heard */
@@ -26,6 +27,7 @@ enum said_kind {
 	SAID_TASK, /* here is a task */
 	SAID_NONE, /* there is no task: say `sleep` */
 	SAID_WAKE, /* there may be one now: take it */
+	SAID_NOTE, /* nothing that anybody waits for */
 	SAID_NO,   /* an error, or nothing that we know */
 };
 
@@ -43,15 +45,16 @@ struct proto {
 	void (*stamp)(char *post, uint64_t number);
 	/* What a worker says first; NULL: nothing. */
 	size_t (*hello)(char *out);
-	/* For a task to run; NULL: the system runs its tasks itself, or has none. */
+	/* For a task to run; NULL: the system runs its tasks itself (is_ours), or has none. */
 	size_t (*take)(char *out, unsigned worker);
 	/* It has been run; NULL: once taken it is forgotten already. */
 	size_t (*end)(char *out, unsigned worker, struct text task);
 	/* Has no answer of its own: whoever takes waits here. NULL: the answer to `take` waits. */
 	size_t (*sleep)(char *out);
-	/* Closes a batch: its answer comes when all posts have ended; NULL: count the ends. */
+	/* Closes a batch: its answer comes when all posts have ended; NULL: each end is told. */
 	size_t (*drain)(char *out);
 	struct said (*hear)(const char *in, size_t len);
+	bool is_ours;       /* workpoold: has hosts, and counters to ask for */
 	bool is_end_silent; /* the answer to the next `take` shows that an end was heard */
 	bool is_stepwise; /* the next `take` is said when an end was answered, not along with it */
 };

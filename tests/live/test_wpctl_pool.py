@@ -13,8 +13,8 @@ from kit import cli
 pytestmark = pytest.mark.short
 TWO = "[pool default]\nworkers = 2\n[pool mail]\nworkers = 3\ncapacity = 7\n"
 ANSI = "\x1b["
-STATUS_TITLES = ["pool", "state", "workers", "hosts", "hosts_up", "active", "queued", "capacity", "max_active", "max_queued",
-                 "done", "failed", "refused", "per_s"]
+STATUS_TITLES = ["pool", "state", "workers", "rule", "hosts", "hosts_up", "active", "queued", "capacity", "max_active",
+                 "max_queued", "done", "failed", "refused", "per_s"]
 LEVEL_TITLES = ["pool", "workers", "active", "max_active", "capacity", "queued", "max_queued", "delayed", "room", "per_s_now", "per_s_1min"]
 COUNTERS = {"done", "failed", "cancelled", "expired", "lost", "posted", "refused", "retried"}
 
@@ -40,6 +40,21 @@ def test_status_on_a_pipe_is_fields_and_a_table(ctl):
     assert list(rows[0]) == STATUS_TITLES
     assert [(row["pool"], row["state"], row["workers"], row["capacity"]) for row in rows] == [
         ("default", "running", "2", "100"), ("mail", "running", "3", "7")]
+
+
+def test_status_names_the_rule_and_the_number_that_it_gave(start):
+    """The default is 3/core, for the processors that the daemon may use; who sets a number replaces the rule."""
+    cores = len(os.sched_getaffinity(0))
+    daemon = start("[pool mail]\nworkers = 5\n")
+    ctl = cli.Ctl(daemon.path)
+
+    def rules():
+        text = ctl("status")
+        return [(row["pool"], row["workers"], row["rule"]) for row in cli.table(text[text.index("pool\t"):].splitlines())]
+
+    assert rules() == [("default", str(3 * cores), "3/core"), ("mail", "5", "5")]
+    ctl("resize", "default", "4")
+    assert rules()[0] == ("default", "4", "4")
 
 
 def test_status_of_named_pools_only_in_their_order(ctl):

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "host/bson.h"
+#include "host/bson_text.h"
 
 /* The BSON as canonical extended JSON, or the refusal. */
 static void expect(const char *json_text, enum bson_keys keys, int expected, const char *text)
@@ -173,6 +174,141 @@ START_TEST(test_bson_template_takes_values_as_values)
 }
 END_TEST
 
+/* What bson_text_document() says; the caller frees it. */
+static char *told(const bson_t *document)
+{
+	struct buf out;
+	char *text;
+
+	buf_init(&out, 1 << 20);
+	ck_assert_int_eq(bson_text_document(&out, document), 0);
+	text = mem_dup(out.data, buf_len(&out));
+	ck_assert_ptr_nonnull(text);
+	buf_done(&out);
+	return text;
+}
+
+/* Every type that there is, by its extended JSON. */
+static const char *const documents[] = {
+	"{}",
+	"{\"a\":{},\"b\":[],\"c\":[[{}],{\"d\":[1,\"x\",null]}],\"\":true,\"e\":false}",
+	"{\"a\":\"\",\"b\":\"q\\\"\\\\ \\n\\t\\u0001 \\u00e9 \\ud83d\\ude00\",\"k\\\"\":1}",
+	"{\"a\":{\"$numberInt\":\"-2147483648\"},\"b\":{\"$numberLong\":\"-9223372036854775808\"},"
+	"\"c\":{\"$numberLong\":\"9223372036854775807\"},\"d\":{\"$numberLong\":\"7\"}}",
+	"{\"a\":{\"$numberDouble\":\"NaN\"},\"b\":{\"$numberDouble\":\"Infinity\"},"
+	"\"c\":{\"$numberDouble\":\"-Infinity\"},\"d\":{\"$numberDecimal\":\"1.5\"}}",
+	"{\"_id\":{\"$oid\":\"65f0c0ffee65f0c0ffee0123\"},\"at\":{\"$date\":\"2024-03-01T12:00:00."
+	"5Z\"},"
+	"\"old\":{\"$date\":{\"$numberLong\":\"-1\"}}}",
+	"{\"a\":{\"$binary\":{\"base64\":\"AQID\",\"subType\":\"00\"}},\"b\":{\"$"
+	"regularExpression\":"
+	"{\"pattern\":\"^}:\",\"options\":\"i\"}},\"c\":{\"$timestamp\":{\"t\":1,\"i\":2}}}",
+	"{\"a\":{\"$minKey\":1},\"b\":{\"$maxKey\":1},\"c\":{\"$undefined\":true},\"d\":{\"$"
+	"symbol\":\"s:}\"},"
+	"\"e\":{\"$code\":\"f(){}\"},\"f\":{\"$code\":\"g\",\"$scope\":{\"x\":1}}}",
+};
+
+START_TEST(test_bson_text_says_what_libbson_says)
+{
+	bson_t *document = bson_new_from_json((const uint8_t *)documents[_i], -1, NULL);
+	auto_json json_t *ours = NULL, *theirs = NULL;
+	char *text, *other;
+
+	ck_assert_ptr_nonnull(document);
+	text = told(document);
+	other = bson_as_relaxed_extended_json(document, NULL);
+	ours = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	theirs = json_loads(other, 0, NULL);
+	ck_assert_msg(json_equal(ours, theirs), "%s is not %s", text, other);
+	free(text);
+	bson_free(other);
+	bson_destroy(document);
+}
+END_TEST
+
+/* What is told of a number, without {"a": and }. */
+static void tell_number(double number, char ret_text[40])
+{
+	bson_t document = BSON_INITIALIZER;
+	char *text;
+
+	BSON_APPEND_DOUBLE(&document, "a", number);
+	text = told(&document);
+	ck_assert_uint_lt(strlen(text), 40);
+	(void)snprintf(ret_text, 40, "%.*s", (int)strlen(text) - 6, text + 5);
+	free(text);
+	bson_destroy(&document);
+}
+
+START_TEST(test_bson_text_tells_numbers_exactly_and_shortly)
+{
+	static const struct {
+		double number;
+		const char *text;
+	} rows[] = {{0, "0.0"}, {-0.0, "-0.0"}, {1, "1.0"}, {-3, "-3.0"}, {-0.5, "-0.5"},
+		{-80.1, "-80.1"}, {25.05, "25.05"}, {0.000001, "0.000001"},
+		{1e15, "1000000000000000.0"}, {0.1 + 0.2, "0.30000000000000004"},
+		{1e300, "1.0000000000000001e+300"}};
+	uint64_t z = 1, bits;
+	char text[40];
+	double number;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		tell_number(rows[i].number, text);
+		ck_assert_str_eq(text, rows[i].text);
+	}
+	for (unsigned i = 0; i < 200000; i++) {
+		z = z * UINT64_C(6364136223846793005) + 1442695040888963407u;
+		bits = z ^ z >> 29;
+		memcpy(&number, &bits, sizeof number);
+		if (i % 2 == 0) /* as people write them */
+			number = (double)((int64_t)bits >> (bits % 50 + 10)) /
+				 (double)(1 + i % 1000);
+		if (number - number != 0)
+			continue; /* no number */
+		tell_number(number, text);
+		ck_assert_msg(strtod(text, NULL) == number, "%s is not %.17g", text, number);
+		ck_assert_msg(strpbrk(text, ".e") != NULL, "%s reads as a whole number", text);
+	}
+}
+END_TEST
+
+START_TEST(test_bson_text_refuses_what_is_no_bson)
+{
+	static const uint8_t wrong[][16] = {
+		{16, 0, 0, 0, 0x02, 'a', 0, 200, 0, 0, 0, 'x', 'y', 'z', 0,
+			0}, /* a string too long */
+		{16, 0, 0, 0, 0x03, 'a', 0, 90, 0, 0, 0, 0x0a, 'b', 0, 0, 0}, /* an inner one */
+		{16, 0, 0, 0, 0x6e, 'a', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},       /* no such type */
+	};
+	struct buf out;
+	bson_t document, deep = BSON_INITIALIZER;
+
+	buf_init(&out, 1 << 20);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		ck_assert(bson_init_static(&document, wrong[i], sizeof wrong[i]));
+		ck_assert_int_eq(bson_text_document(&out, &document), -EBADMSG);
+	}
+	for (unsigned i = 0; i <= BSON_TEXT_DEPTH_MAX; i++) {
+		bson_t outer = BSON_INITIALIZER;
+
+		ck_assert_int_eq(bson_text_document(&out, &deep), 0);
+		BSON_APPEND_DOCUMENT(&outer, "a", &deep);
+		bson_destroy(&deep);
+		bson_steal(&deep, &outer);
+	}
+	ck_assert_int_eq(bson_text_document(&out, &deep), -EBADMSG);
+	bson_destroy(&deep);
+	buf_done(&out);
+	buf_init(&out, 8);
+	bson_init(&deep);
+	BSON_APPEND_UTF8(&deep, "a", "too long for it");
+	ck_assert_int_eq(bson_text_document(&out, &deep), -EMSGSIZE);
+	bson_destroy(&deep);
+	buf_done(&out);
+}
+END_TEST
+
 #define URI "mongodb://user:S3cretWord@127.0.0.1:1/?authSource=admin"
 
 static struct hostmsg offer_mongodb(struct fake *fake, const char *settings)
@@ -332,6 +468,10 @@ int main(void)
 	tcase_add_test(tcase, test_bson_nothing_is_an_empty_document);
 	tcase_add_loop_test(
 		tcase, test_bson_template_takes_values_as_values, 0, (int)ARRAY_SIZE(templates));
+	tcase_add_loop_test(
+		tcase, test_bson_text_says_what_libbson_says, 0, (int)ARRAY_SIZE(documents));
+	tcase_add_test(tcase, test_bson_text_tells_numbers_exactly_and_shortly);
+	tcase_add_test(tcase, test_bson_text_refuses_what_is_no_bson);
 	tcase_add_test(tcase, test_mongodb_refuses_settings_without_telling_the_uri);
 	tcase_add_test(tcase, test_mongodb_library_that_cannot_be_used_refuses_the_handler);
 	tcase_add_test(tcase, test_mongodb_away_fails_in_bounded_time);

@@ -702,8 +702,8 @@ START_TEST(test_host_with_a_stuck_task_is_condemned_and_a_fresh_one_takes_over_a
 	host_say(old, &(struct hostmsg){
 			      .type = HOSTMSG_PROGRESS, .progress = {2, 1, 500, VIEW_LIT("half")}});
 	fx_turn();
-	ck_assert_ptr_nonnull(task_of(2)->progress);
-	ck_assert_uint_eq(task_of(2)->progress->permille, 500);
+	ck_assert_ptr_nonnull(task_of(2)->slot->progress);
+	ck_assert_uint_eq(task_of(2)->slot->progress->permille, 500);
 	done(old, 1); /* taken as before, and then only the stuck one is left */
 	FX_UNTIL(count_links() == 1);
 	ck_assert_int_eq(kill(old->pid, 0), -1);

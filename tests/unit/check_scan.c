@@ -6,6 +6,9 @@
 
 #include "scan_judge.h"
 
+#include "wire/json.h"
+#include "wire/jsonout.h"
+
 #define POST(args)                                                                                 \
 	"{\"method\":\"org.workpool.Post\",\"parameters\":{\"handler\":\"echo\",\"args\":" args "}}"
 #define DEEP8 "[[[[[[[["
@@ -138,6 +141,81 @@ START_TEST(test_scan_agrees_on_what_is_nearly_a_call)
 }
 END_TEST
 
+/* Values of every kind, sure and unsure: what is taken is what the parser makes of it. */
+START_TEST(test_scan_value_is_what_the_parser_writes)
+{
+	static const struct {
+		const char *text;
+		bool is_taken;
+	} rows[] = {{"{}", true}, {"[1,-2,{\"a\":null}]", true},
+		{" { \"a\" : [ true , false ] } ", true}, {"\"\\n\xc3\xa9\"", true},
+		{"\"a\"", true}, {"", false}, {"5", false}, {"1.5", false},
+		{"{\"a\":1,\"a\":2}", false}, {"{} {}", false}, {"{", false}, {"[1,]", false},
+		{"\"\\u0041\"", false}, {"\"\xff\"", false}, {"\"a\nb\"", false}, {"nul", false}};
+	char why[JSON_WHY_SIZE];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct buf ours, theirs;
+		json_t *tree = NULL;
+
+		buf_init(&ours, SIZE_MAX);
+		buf_init(&theirs, SIZE_MAX);
+		ck_assert_int_eq(buf_append(&ours, "x", 1), 0);
+		int r = scan_value(view_of(rows[i].text), &ours);
+		ck_assert_msg(r == (rows[i].is_taken ? 0 : -ENOTSUP), "%s: %d", rows[i].text, r);
+		if (r < 0) {
+			ck_assert_uint_eq(buf_len(&ours), 1);
+		} else {
+			ck_assert_int_eq(json_parse(view_of(rows[i].text), &tree, why), 0);
+			ck_assert_int_eq(buf_append(&theirs, "x", 1), 0);
+			ck_assert_int_eq(json_write(tree, &theirs), 0);
+			ck_assert(view_is_equal(buf_view(&ours), buf_view(&theirs)));
+		}
+		json_decref(tree);
+		buf_done(&ours);
+		buf_done(&theirs);
+	}
+}
+END_TEST
+
+START_TEST(test_jsonout_writes_what_the_parser_reads)
+{
+	static const char expected[] =
+		"{\"s\":\"a\\\"b\",\"n\":-5,\"yes\":true,\"at\":12.000345,"
+		"\"list\":[{},1,[],\"x:\",{\"u\":\"A\"},\"no json\",{\"k\":0.5}],"
+		"\"last\":false}";
+	struct buf out;
+	struct jsonout json = {.out = &out};
+	json_t *tree = json_pack("{s:f}", "k", 0.5);
+
+	buf_init(&out, sizeof expected - 1);
+	jsonout_open(&json, NULL, '{');
+	jsonout_string(&json, "s", "a\"b");
+	jsonout_int(&json, "n", -5);
+	jsonout_bool(&json, "yes", true);
+	jsonout_seconds(&json, "at", 12000345);
+	jsonout_open(&json, "list", '[');
+	jsonout_open(&json, NULL, '{');
+	jsonout_close(&json, '}');
+	jsonout_int(&json, NULL, 1);
+	jsonout_text(&json, NULL, VIEW_LIT(" [ ] "));
+	jsonout_string(&json, NULL, "x:");
+	jsonout_text(&json, NULL, VIEW_LIT("{\"u\":\"\\u0041\"}")); /* the parser's to read */
+	jsonout_text(&json, NULL, VIEW_LIT("no json"));
+	jsonout_tree(&json, NULL, tree);
+	jsonout_close(&json, ']');
+	jsonout_bool(&json, "last", false);
+	jsonout_close(&json, '}');
+	ck_assert_int_eq(json.error, 0);
+	ck_assert_msg(view_is_equal(buf_view(&out), VIEW_LIT(expected)), "%.*s", (int)buf_len(&out),
+		out.data);
+	jsonout_int(&json, "more", 1); /* full: it stays as it is, and says so */
+	ck_assert_int_eq(json.error, -EMSGSIZE);
+	json_decref(tree);
+	buf_done(&out);
+}
+END_TEST
+
 START_TEST(test_scan_has_bounds)
 {
 	char text[8192];
@@ -241,6 +319,8 @@ int main(void)
 
 	tcase_add_loop_test(tcase, test_scan_takes_what_it_is_sure_of, 0, (int)ARRAY_SIZE(calls));
 	tcase_add_test(tcase, test_scan_agrees_on_what_is_nearly_a_call);
+	tcase_add_test(tcase, test_scan_value_is_what_the_parser_writes);
+	tcase_add_test(tcase, test_jsonout_writes_what_the_parser_reads);
 	tcase_add_test(tcase, test_scan_has_bounds);
 	tcase_add_loop_test(tcase, test_scan_reads_params_by_a_table, 0, (int)ARRAY_SIZE(tables));
 	suite_add_tcase(suite, tcase);

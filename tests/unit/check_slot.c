@@ -22,7 +22,7 @@ static void teardown(void)
 
 static struct slot *take_for(unsigned i)
 {
-	struct slot *slot = slot_take(&slots, &tasks[i], false);
+	struct slot *slot = slot_take(&slots, &tasks[i], 1, false);
 
 	ck_assert_ptr_nonnull(slot);
 	ck_assert_ptr_eq(slot->task, &tasks[i]);
@@ -40,7 +40,7 @@ static void expect(uint32_t n_free, uint32_t n_busy, uint32_t n_leaving)
 START_TEST(test_slots_without_a_host_are_gone)
 {
 	expect(0, 0, 0);
-	ck_assert_ptr_null(slot_take(&slots, &tasks[0], false));
+	ck_assert_ptr_null(slot_take(&slots, &tasks[0], 1, false));
 	ck_assert_ptr_null(slots_busy_of(&slots, &old_host));
 }
 END_TEST
@@ -52,7 +52,7 @@ START_TEST(test_slots_come_up_with_their_host)
 	for (unsigned i = 0; i < 4; i++)
 		ck_assert_uint_eq(take_for(i)->id, i);
 	expect(0, 4, 0);
-	ck_assert_ptr_null(slot_take(&slots, &tasks[4], false));
+	ck_assert_ptr_null(slot_take(&slots, &tasks[4], 1, false));
 }
 END_TEST
 
@@ -81,7 +81,7 @@ START_TEST(test_slots_shrink_takes_free_ones_at_once_and_busy_ones_when_they_end
 	expect(0, 3, 2);
 	slot_release(&slots, busy[3]);
 	expect(0, 2, 1);
-	ck_assert_ptr_null(slot_take(&slots, &tasks[4], false));
+	ck_assert_ptr_null(slot_take(&slots, &tasks[4], 1, false));
 	slot_release(&slots, busy[0]);
 	expect(1, 1, 1);
 	slot_release(&slots, busy[2]);
@@ -204,7 +204,7 @@ START_TEST(test_slots_each_with_a_host_of_its_own)
 	slot = take_for(0);
 	ck_assert_uint_eq(slot->id, 2);
 	ck_assert_ptr_eq(slot->host, &hosts[2]);
-	ck_assert_ptr_null(slot_take(&slots, &tasks[1], false));
+	ck_assert_ptr_null(slot_take(&slots, &tasks[1], 1, false));
 	slot_up(&slots, 0, &hosts[0]);
 	slots_down(&slots, &hosts[2]); /* its task stays */
 	expect(1, 1, 0);
@@ -231,7 +231,7 @@ START_TEST(test_slots_down_all_leaves_busy_ones_and_the_host_for_suspects)
 
 	slots_up(&slots, &old_host);
 	slots_alone_up(&slots, &new_host);
-	alone = slot_take(&slots, &tasks[0], true);
+	alone = slot_take(&slots, &tasks[0], 1, true);
 	ck_assert_ptr_eq(alone->host, &new_host);
 	own = take_for(1);
 	slots_down_all(&slots);

@@ -45,10 +45,10 @@ static inline uint64_t fixture_timer_at(const struct task *task)
 		return expires_us < task->due_us ? expires_us : task->due_us;
 	case TASK_ACTIVE:
 		if (task->asked)
-			return task->stuck
-				       ? UINT64_MAX
-				       : task->asked_us + task->handler->settings->kill_after_us +
-						 2 * US_PER_SEC;
+			return task->stuck ? UINT64_MAX
+					   : task->slot->asked_us +
+						     task->handler->settings->kill_after_us +
+						     2 * US_PER_SEC;
 		return task->timeout_us > 0 ? task->started_us + task->timeout_us : UINT64_MAX;
 	default:
 		return UINT64_MAX;
@@ -104,7 +104,6 @@ static inline void fixture_check_task(const struct fixture *fx, const struct tas
 	MUST((task->ended_us != 0) == task_is_ended(task));
 	MUST(is_active || (!task->unsent && !task->on_starts && !task->on_asks && !task->on_stuck));
 	MUST(task->dirty ? task->unsent || !task->on_starts : task->unsent == task->on_starts);
-	MUST(is_active || task->progress == NULL);
 	MUST(is_active || task_is_ended(task) ||
 		(!task->asked && !task->overdue && !task->cancelled && !task->stopped &&
 			!task->stuck));
@@ -132,6 +131,7 @@ static inline void fixture_check_slots(const struct slots *slots, uint64_t activ
 		MUST(slot->state != SLOT_GONE || i >= slots->workers || slot->runner == NULL);
 		MUST(slots->host == NULL || slot->runner == slots->host);
 		MUST(slot->state == SLOT_BUSY || !slot->is_alone);
+		MUST(slot->state == SLOT_BUSY || slot->progress == NULL);
 		n_free += slot->state == SLOT_FREE;
 		n_busy += slot->state == SLOT_BUSY;
 		n_leaving += slot->state == SLOT_BUSY && i >= slots->workers;
@@ -264,7 +264,7 @@ static inline uint64_t fixture_units(const struct task *task, const struct resou
 
 	for (size_t i = 0; i < task->handler->n_claims; i++)
 		if (task->handler->claims[i].resource == resource)
-			units += task->handler->claims[i].is_weighted ? task->weight : 1;
+			units += task->handler->claims[i].is_weighted ? task->slot->weight : 1;
 	return units;
 }
 
