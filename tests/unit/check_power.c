@@ -159,7 +159,7 @@ static void turns_beside(struct box *box, struct known *known, uint64_t *seed)
 	static struct known coming;
 	struct fixture *fx = &box->fx;
 
-	for (unsigned turns = 0; !power.is_cut && turns < 120; turns++) {
+	for (unsigned turns = 0;; turns++) { /* leaves it only when no flush is under way */
 		bool is_under_way = turns > 0;
 
 		for (uint64_t n = fixture_random(seed) % 12; n > 0; n--)
@@ -177,7 +177,7 @@ static void turns_beside(struct box *box, struct known *known, uint64_t *seed)
 		if (is_under_way)
 			*known = coming;
 		(void)store_tend(box->store, fixture_random(seed) % 3 == 0);
-		if (power.is_cut || turns == 119)
+		if (power.is_cut || turns == 120)
 			return;
 		remember(&coming, fx->board);
 		store_begin_flush(box->store);
