@@ -15,6 +15,7 @@
 #include <sys/statvfs.h>
 
 #include "base/log.h"
+#include "store/sqlite_flush.h"
 
 #define CHECKPOINT_FRAMES 1000
 #define CHECKPOINT_IDLE   250 /* so many are enough when nothing else is to be done */
@@ -138,16 +139,29 @@ int sqlite_tend_room(struct sqlite_db *db, bool asks_disk)
 	return check_room(db, 0);
 }
 
+/* All of the log is in the file. Its length counts, and as it is used it never gets shorter: without room for posts it is cut. */
+static void take_checkpoint(struct sqlite_db *db)
+{
+	db->wal_frames = db->retry_frames = 0;
+	db->flushed_frames = 0;
+	db->room.pages = 0; /* the file has grown: not known */
+	db->is_shrinking = false;
+	if (db->why[0] != '\0') /* if that fails it stays as long as it is */
+		(void)sqlite3_wal_checkpoint_v2(
+			db->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+}
+
 /* enough: the frames that this one was for. When it fails the next turn's would fail, too, and cost as much. */
 static void checkpoint(struct sqlite_db *db, uint64_t enough)
 {
-	int code = sqlite3_wal_checkpoint_v2(db->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	int code;
 
+	/* SQLite flushes the log, too, but when that fails takes nothing off it that somebody waits for. */
+	if (db->is_full_sync && sqlite_flush_now(db) < 0)
+		return;
+	code = sqlite3_wal_checkpoint_v2(db->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	if (code == SQLITE_OK) {
-		db->wal_frames = db->retry_frames = 0;
-		db->flushed_frames = 0;
-		db->room.pages = 0; /* the file has grown: not known */
-		db->is_shrinking = false;
+		take_checkpoint(db);
 	} else {
 		db->retry_frames = db->wal_frames + enough;
 		log_error("checkpoint", "%s: the log could not be brought into the file: %s (%d)",
