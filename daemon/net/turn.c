@@ -71,8 +71,10 @@ static void turn_undo(struct daemon *daemon, int error)
 		log_error("store_failed", "the store refused this turn's changes: %s",
 			strerror(-error));
 	daemon->store_error = error;
-	if (store_broken(daemon->store) < 0 && daemon->board->broken == 0)
+	if (store_broken(daemon->store) < 0 && daemon->board->broken == 0) {
+		gate_finish(daemon);
 		board_break(daemon->board, error);
+	}
 	board_undo(daemon->board, error);
 }
 

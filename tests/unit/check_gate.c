@@ -309,6 +309,43 @@ START_TEST(test_gate_keeps_the_store_from_being_tended_meanwhile)
 }
 END_TEST
 
+/* A checkpoint has brought all of it to the disk. */
+START_TEST(test_gate_opens_when_tending_was_the_flush)
+{
+	struct busy busy = busy_open();
+
+	fx.tending_flushes = true;
+	host_done(busy.host, 0, OUTCOME_OK, "{}");
+	fx_turn();
+	ck_assert_str_eq(fx.story, "CH");
+	ck_assert_str_eq(client_hear(busy.first), "");
+	ck_assert(fx_turn_wakes(5 * US_PER_SEC));
+	ck_assert_str_eq(fx.story, "A");
+	ck_assert_ptr_nonnull(strstr(client_hear(busy.first), "\"done\""));
+	ck_assert(!fx_turn_wakes(20 * US_PER_MS));
+	fx.flush_error = fx.broken = fx.store_error = -EIO; /* of what comes later */
+	client_say(busy.other, POST "\n" CALL("Show", "\"id\":\"1\""));
+	fx_turn();
+	ck_assert_ptr_nonnull(strstr(client_hear(busy.other), "\"done\""));
+	busy_close(&busy);
+}
+END_TEST
+
+/* A commit breaks the store, and the flush beside it has not: what that has is there, and is told to all. */
+START_TEST(test_gate_hears_of_its_flush_before_the_board_breaks)
+{
+	struct busy busy = busy_open();
+
+	busy_begin(&busy);
+	fx.store_error = fx.broken = -EUCLEAN;
+	client_say(busy.other, POST "\n" CALL("Show", "\"id\":\"1\""));
+	fx_turn();
+	ck_assert_ptr_nonnull(strstr(client_hear(busy.first), "\"done\""));
+	ck_assert_ptr_nonnull(strstr(client_hear(busy.other), "\"done\""));
+	busy_close(&busy);
+}
+END_TEST
+
 /* Stopping waits for the answers. */
 START_TEST(test_gate_is_open_before_the_daemon_leaves)
 {
@@ -351,6 +388,8 @@ int main(void)
 		test_gate_that_fails_in_the_turn_of_a_flush_that_did_not,
 		test_gate_answers_a_client_that_writes_no_more,
 		test_gate_keeps_the_store_from_being_tended_meanwhile,
+		test_gate_opens_when_tending_was_the_flush,
+		test_gate_hears_of_its_flush_before_the_board_breaks,
 		test_gate_is_open_before_the_daemon_leaves,
 	};
 	const struct fx_loop loops[] = {
