@@ -1,5 +1,5 @@
 /*
- * takeback: see takeback.h. What a reply was is read from its text: so nothing has to be kept beside it while all goes well.
+ * takeback: see takeback.h. What a reply was is seen from its text: so nothing has to be kept beside it while all goes well.
  */
 #include "api/takeback.h"
 
@@ -9,7 +9,6 @@
 #include "api/method.h"
 #include "net/conn.h"
 #include "net/daemon.h"
-#include "wire/json.h"
 #include "wire/msg.h"
 
 static int say_failed(struct conn *conn)
@@ -24,17 +23,11 @@ static int say_failed(struct conn *conn)
 		frame_terminator(&conn->frame));
 }
 
-static int take_back(struct conn *conn, struct view message, size_t whole)
+static int take_back(struct conn *conn, struct view reply, size_t whole)
 {
-	auto_json json_t *reply = NULL;
-	char why[JSON_WHY_SIZE];
-	int r = json_parse(message, &reply, why);
-
-	if (r < 0)
-		return r;
-	if (json_object_get(reply, "error") != NULL)
-		return buf_append(&conn->out, message.data, whole);
-	return json_is_true(json_object_get(reply, "continues")) ? 0 : say_failed(conn);
+	if (msg_is_error(reply))
+		return buf_append(&conn->out, reply.data, whole);
+	return msg_continues(reply) ? 0 : say_failed(conn);
 }
 
 void takeback_on_take_back(struct conn *conn, struct view lost)

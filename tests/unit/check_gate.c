@@ -346,6 +346,29 @@ START_TEST(test_gate_hears_of_its_flush_before_the_board_breaks)
 }
 END_TEST
 
+/* However deep a result is, and whatever is in it. */
+START_TEST(test_gate_takes_back_any_reply)
+{
+	static const char *const results[] = {
+		"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]", "true",
+		"{\"continues\":true}", "{\"error\":\"x\"}"};
+	struct busy busy = busy_open();
+	const char *heard;
+
+	host_done(busy.host, 0, OUTCOME_OK, results[_i]);
+	fx_turn();
+	ck_assert_str_eq(fx.story, "CHF");
+	fx_end_flush(-EIO);
+	fx_turn();
+	fx_turn();
+	heard = client_hear(busy.first);
+	ck_assert_msg(count_words(heard, "StorageFailed") == 1, "%s", heard);
+	ck_assert_uint_eq(count_words(heard, "\n"), 1);
+	ck_assert_uint_eq(count_words(heard, "<end>"), 0);
+	busy_close(&busy);
+}
+END_TEST
+
 /* Stopping waits for the answers. */
 START_TEST(test_gate_is_open_before_the_daemon_leaves)
 {
@@ -394,6 +417,7 @@ int main(void)
 	};
 	const struct fx_loop loops[] = {
 		{test_gate_outlives_a_client_whose_answer_waits, 2},
+		{test_gate_takes_back_any_reply, 4},
 	};
 
 	return fx_main("gate", tests, ARRAY_SIZE(tests), loops, ARRAY_SIZE(loops));
