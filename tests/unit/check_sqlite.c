@@ -765,6 +765,35 @@ START_TEST(test_sqlite_an_empty_store_takes_posts_however_long_its_log_was)
 }
 END_TEST
 
+/* Also when it has just begun anew: then next to nothing is in it. Of ten sizes some meet that. */
+START_TEST(test_sqlite_a_store_is_full_of_tasks_and_not_of_its_log)
+{
+	static char args[40000]; /* ten pages */
+	uint64_t room = 6900000 + (uint64_t)_i * 50000;
+	struct box box;
+	unsigned n = 0;
+
+	memset(args, '1', sizeof args);
+	box_init(&box, 1, 100000);
+	box.options.reserve_bytes = 1u << 20;
+	box.options.max_bytes = room + box.options.reserve_bytes;
+	box_open(&box);
+	box.fx.pool->paused = true;
+	for (; store_check(box.store) == 0; n++) {
+		struct post post = box_post(&box);
+
+		post.args = (struct view){args, sizeof args};
+		(void)fixture_post_as(&box.fx, &post);
+		box_turn_ok(&box);
+		(void)store_check(box.store);
+		(void)store_tend(box.store, false);
+		ck_assert_uint_lt(n, 1000);
+	}
+	ck_assert_uint_gt(n * sizeof args, room * 3 / 4);
+	box_close(&box);
+}
+END_TEST
+
 START_TEST(test_sqlite_a_turn_that_does_not_fit_leaves_nothing_behind)
 {
 	struct box box;
@@ -1124,6 +1153,7 @@ int main(void)
 	tcase_add_test(tcase, test_sqlite_flushes_what_has_to_be_and_nothing_else);
 	tcase_add_test(tcase, test_sqlite_a_full_store_refuses_posts_and_takes_ends);
 	tcase_add_test(tcase, test_sqlite_an_empty_store_takes_posts_however_long_its_log_was);
+	tcase_add_loop_test(tcase, test_sqlite_a_store_is_full_of_tasks_and_not_of_its_log, 0, 10);
 	tcase_add_test(tcase, test_sqlite_a_turn_that_does_not_fit_leaves_nothing_behind);
 	tcase_add_test(tcase, test_sqlite_space_is_given_back);
 	tcase_add_test(
