@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/call.h"
 #include "api/method.h"
 #include "net/conn.h"
 #include "net/daemon.h"
@@ -23,6 +24,15 @@ static int say_failed(struct conn *conn)
 		frame_terminator(&conn->frame));
 }
 
+/* What a stream was to be told is lost, and with the next words it would not know: so these are its last. */
+static void end_stream(struct conn *conn)
+{
+	struct call *call = TAILQ_FIRST(&conn->calls);
+
+	if (call != NULL)
+		call_refuse_store(call, -EIO);
+}
+
 static int take_back(struct conn *conn, struct view reply, size_t whole)
 {
 	if (msg_is_error(reply))
@@ -34,15 +44,19 @@ void takeback_on_take_back(struct conn *conn, struct view lost)
 {
 	const char *at = lost.data, *end = lost.data + lost.len;
 	char terminator = frame_terminator(&conn->frame);
+	bool goes_on = false;
 	int r = 0;
 
 	while (r == 0 && at < end) {
 		const char *stop = memchr(at, terminator, (size_t)(end - at));
-		size_t len = (size_t)((stop != NULL ? stop : end) - at);
+		struct view reply = {at, (size_t)((stop != NULL ? stop : end) - at)};
 
-		r = take_back(conn, (struct view){at, len}, len + 1);
-		at += len + 1;
+		goes_on = msg_continues(reply);
+		r = take_back(conn, reply, reply.len + 1);
+		at += reply.len + 1;
 	}
 	if (r < 0)
 		conn_fail(conn);
+	else if (goes_on)
+		end_stream(conn);
 }

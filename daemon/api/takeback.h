@@ -8,8 +8,8 @@
 
 struct conn;
 
-/* The hook: for each last reply in `lost` StorageFailed goes to conn->out; refusals stay, as they promise nothing; a stream that goes
- * on misses what it was to be told. */
+/* The hook: for each last reply in `lost` StorageFailed goes to conn->out; refusals stay, as they promise nothing; a stream that was
+ * to go on ends with StorageFailed. */
 void takeback_on_take_back(struct conn *conn, struct view lost);
 
 #endif

@@ -194,6 +194,36 @@ START_TEST(test_gate_that_fails_ends_a_stream_once)
 }
 END_TEST
 
+/* One that would go on after a store has failed does not if it has missed something; and those that have not, do. */
+START_TEST(test_gate_that_fails_ends_a_stream_that_has_missed_something)
+{
+	static const char events[] =
+		"{\"method\":\"org.workpool.Events\",\"more\":true,\"parameters\":{}}";
+	struct busy busy = busy_open();
+	int late = client_open();
+	const char *heard;
+
+	client_say(busy.other, events);
+	fx_turn();
+	ck_assert_uint_eq(count_words(client_hear(busy.other), "\n"), 1);
+	busy_begin(&busy);
+	fx_end_flush(-EIO);
+	client_say(late, events);
+	fx_turn();
+	fx_turn();
+	heard = client_hear(busy.other);
+	ck_assert_uint_eq(count_words(heard, "StorageFailed"), 1);
+	ck_assert_uint_eq(count_words(heard, "\n"), 1);
+	ck_assert_ptr_null(strstr(client_hear(late), "StorageFailed"));
+	client_say(busy.other, CALL("Show", "\"id\":\"1\""));
+	fx_turn();
+	ck_assert_ptr_nonnull(
+		strstr(client_hear(busy.other), "\"active\"")); /* as the disk has it */
+	(void)close(late);
+	busy_close(&busy);
+}
+END_TEST
+
 /* An active task is asked to end when that is on the disk, so this turn waits for the flush that is under way, and its own. */
 START_TEST(test_gate_opens_when_a_turn_has_to_wait)
 {
@@ -406,6 +436,7 @@ int main(void)
 		test_gate_parts_one_client_s_answers,
 		test_gate_that_fails_takes_back_what_nobody_has_heard,
 		test_gate_that_fails_ends_a_stream_once,
+		test_gate_that_fails_ends_a_stream_that_has_missed_something,
 		test_gate_opens_when_a_turn_has_to_wait,
 		test_gate_whose_flush_fails_under_a_turn_that_waits_fails_that_too,
 		test_gate_that_fails_in_the_turn_of_a_flush_that_did_not,
