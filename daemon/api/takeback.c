@@ -8,16 +8,36 @@
 
 #include "api/call.h"
 #include "api/method.h"
+#include "api/tojson.h"
 #include "net/conn.h"
 #include "net/daemon.h"
 #include "wire/msg.h"
 
-static int say_failed(struct conn *conn)
+/* The task that an answer to Post tells of, if that is in the store all the same: "" if not. */
+static void find_stored(const struct conn *conn, struct view reply, char ret_id[TASK_ID_SIZE])
+{
+	static const char head[] = "{\"parameters\":{\"id\":\"";
+	size_t len = sizeof head - 1, n = 0;
+
+	if (reply.len > len && memcmp(reply.data, head, len) == 0)
+		for (; n + 1 < TASK_ID_SIZE && len + n < reply.len && reply.data[len + n] != '"';
+			n++)
+			ret_id[n] = reply.data[len + n];
+	ret_id[n] = '\0';
+	if (!board_is_safe(conn->daemon->board, tojson_id_parse(ret_id)))
+		ret_id[0] = '\0';
+}
+
+static int say_failed(struct conn *conn, struct view reply)
 {
 	const struct store_status status = store_status(conn->daemon->store);
-	auto_json json_t *params =
-		json_pack("{s:s}", "reason", status.why[0] != '\0' ? status.why : strerror(EIO));
+	auto_json json_t *params = NULL;
+	char id[TASK_ID_SIZE];
 
+	find_stored(conn, reply, id);
+	params = json_pack("{s:s, s:s*}", "reason",
+		status.why[0] != '\0' ? status.why : strerror(EIO), "id",
+		id[0] != '\0' ? id : NULL);
 	if (params == NULL)
 		return -ENOMEM;
 	return msg_write_error(&conn->out, METHOD_INTERFACE ".StorageFailed", params,
@@ -37,7 +57,7 @@ static int take_back(struct conn *conn, struct view reply, size_t whole)
 {
 	if (msg_is_error(reply))
 		return buf_append(&conn->out, reply.data, whole);
-	return msg_continues(reply) ? 0 : say_failed(conn);
+	return msg_continues(reply) ? 0 : say_failed(conn, reply);
 }
 
 void takeback_on_take_back(struct conn *conn, struct view lost)

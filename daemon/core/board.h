@@ -211,6 +211,8 @@ bool board_defer(struct board *board);
 /* What was settled so far, and is now, is what the flush has that begins; it has ended, and that is for good. */
 void board_flush_begins(struct board *board);
 void board_flush_ended(struct board *board);
+/* The task (0: none) was posted for good, whatever comes of the flush that is under way. */
+bool board_is_safe(const struct board *board, uint64_t id);
 /* It is true now. */
 void board_settle(struct board *board, uint64_t now_us);
 /* It failed with this -errno; board_settle_starts() has what it had settled. */

@@ -162,6 +162,7 @@ START_TEST(test_gate_that_fails_takes_back_what_nobody_has_heard)
 	ck_assert_uint_eq(count_words(heard, "\n"), 3);
 	heard = client_hear(busy.first);
 	ck_assert_uint_eq(count_words(heard, "StorageFailed"), 1);
+	ck_assert_uint_eq(count_words(heard, "\"id\":\"1\""), 1); /* its post is there */
 	ck_assert_uint_eq(count_words(heard, "\n"), 1);
 	ck_assert_uint_eq(
 		count_words(client_hear(busy.second), "StorageFailed"), 1); /* waits in vain */
