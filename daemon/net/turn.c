@@ -116,7 +116,7 @@ static int turn_write(struct daemon *daemon)
 	return gate_flush(daemon, has_starts);
 }
 
-/* Everything of this turn in one transaction: the only place that may block. */
+/* Everything of this turn in one transaction: the only place that may block before the turn's answers leave. */
 static void turn_commit(struct daemon *daemon)
 {
 	struct board *board = daemon->board;

@@ -275,8 +275,8 @@ static void sqlite_close(struct store *store, const struct board *board)
 {
 	struct sqlite_db *db = db_of(store);
 
-	if (sqlite_flush_is_busy(db))
-		IGNORE(sqlite_flush_end(db)); /* that it failed is in db->broken */
+	if (sqlite_flush_is_busy(db) && sqlite_flush_end(db) < 0)
+		log_error("store_failed", "%s", db->why); /* nobody was told of what is lost */
 	if (db->broken == 0 && board != NULL && TAILQ_EMPTY(&board->dirty) &&
 		write_last_numbers(db, board) < 0)
 		log_warning("store_numbers", "%s: the last counters could not be written: %s",
