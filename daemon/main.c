@@ -140,6 +140,7 @@ int main(int argc, char **argv)
 	}
 	log_open((enum log_target)settings->daemon.log, "workpoold");
 	log_set_level((enum log_level)settings->daemon.log_level);
+	daemon.settings = settings; /* root_close() frees them, whatever comes */
 	r = store_open(settings, &store, why);
 	if (r == 0)
 		r = root_open(&daemon, settings, store, options.socket, why, sizeof why);

@@ -206,11 +206,14 @@ void board_notice(struct board *board, const struct notice *notice);
 
 /* The commit of what is on `dirty` succeeded, and waits for its flush: starts of tasks that may run twice need not. */
 void board_settle_starts(struct board *board);
-/* Of what is left nothing leaves but answers: true: the next board_settle() may be before its flush, if these wait for that. */
+/* Whether the next board_settle() may come before its flush, if answers wait for that: nothing else leaves with it, and there is memory
+ * to note what it settles. */
 bool board_defer(struct board *board);
-/* What was settled so far, and is now, is what the flush has that begins; it has ended, and that is for good. */
+/* A flush begins, of all that was settled so far. It has ended: all that is for good. */
 void board_flush_begins(struct board *board);
 void board_flush_ended(struct board *board);
+/* The task (0: none) was posted for good, whatever comes of the flush that is under way. */
+bool board_is_safe(const struct board *board, uint64_t id);
 /* It is true now. */
 void board_settle(struct board *board, uint64_t now_us);
 /* It failed with this -errno; board_settle_starts() has what it had settled. */

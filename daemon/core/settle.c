@@ -102,13 +102,18 @@ static void settle_task(struct board *board, struct task *task)
 	task->news = 0;
 }
 
+bool board_is_safe(const struct board *board, uint64_t id)
+{
+	return id > 0 && id <= board->unsafe.id;
+}
+
 void board_settle_starts(struct board *board)
 {
 	struct task *task, *next;
 
 	TAILQ_FOREACH_SAFE (task, &board->dirty, in_dirty, next)
 		if (task->state == TASK_ACTIVE && task->unsent && task->saved != TASK_NEW &&
-			task->saved < TASK_ACTIVE && task->id <= board->unsafe.id &&
+			task->saved < TASK_ACTIVE && board_is_safe(board, task->id) &&
 			!task->cancelled && task->handler->settings->on_crash == ON_CRASH_RETRY)
 			settle_task(board, task);
 }

@@ -54,20 +54,29 @@ static void gate_end(struct daemon *daemon)
 
 static void gate_on_end(evutil_socket_t fd, short what, void *arg)
 {
-	struct daemon *daemon = arg;
-
 	(void)fd;
 	(void)what;
-	if (daemon->gate.is_under_way)
-		gate_end(daemon);
+	gate_finish(arg);
+}
+
+/* The store owes nothing any more. */
+static void gate_open(struct daemon *daemon)
+{
+	struct conn *conn;
+
+	board_flush_begins(daemon->board);
+	board_flush_ended(daemon->board);
+	daemon->gate.is_owed = false;
+	TAILQ_FOREACH (conn, &daemon->gate.conns, in_gate)
+		conn->n_next = buf_len(&conn->out);
+	gate_release(daemon);
 }
 
 int gate_new(struct daemon *daemon)
 {
 	int fd = store_flush_fd(daemon->store);
 
-	board_flush_begins(daemon->board); /* what the store has is there */
-	board_flush_ended(daemon->board);
+	gate_open(daemon); /* what the store has is there */
 	if (fd < 0)
 		return 0;
 	daemon->gate.event = event_new(daemon->base, fd, EV_READ | EV_PERSIST, gate_on_end, daemon);
@@ -83,26 +92,24 @@ void gate_free(struct daemon *daemon)
 	daemon->gate.event = NULL;
 }
 
+void gate_finish(struct daemon *daemon)
+{
+	if (daemon->gate.is_under_way)
+		gate_end(daemon);
+}
+
 /* Now, with what is under way. */
 static int gate_wait(struct daemon *daemon)
 {
 	int r;
 
-	if (daemon->gate.is_under_way)
-		gate_end(daemon);
-	board_flush_begins(daemon->board);
+	gate_finish(daemon);
 	r = store_flush(daemon->store);
-	if (r < 0) {
+	if (r < 0)
 		gate_fail(daemon);
-		return r;
-	}
-	daemon->gate.is_owed = false;
-	board_flush_ended(daemon->board);
-	for (struct conn *conn = TAILQ_FIRST(&daemon->gate.conns); conn != NULL;
-		conn = TAILQ_NEXT(conn, in_gate))
-		conn->n_next = buf_len(&conn->out);
-	gate_release(daemon);
-	return 0;
+	else
+		gate_open(daemon);
+	return r;
 }
 
 int gate_flush(struct daemon *daemon, bool has_starts)
@@ -111,8 +118,7 @@ int gate_flush(struct daemon *daemon, bool has_starts)
 	bool owes = store_owes_flush(daemon->store);
 
 	if (!owes && !gate->is_under_way) {
-		board_flush_begins(daemon->board);
-		board_flush_ended(daemon->board);
+		gate_open(daemon);
 		return 0;
 	}
 	if (gate->event == NULL || !(has_starts || gate->is_under_way) ||
@@ -128,14 +134,17 @@ void gate_begin(struct daemon *daemon)
 
 	if (!gate->is_owed || gate->is_under_way)
 		return;
-	if (store_broken(daemon->store) < 0) {
+	if (!store_owes_flush(daemon->store)) { /* as it was tended all of it got to the disk */
+		gate_open(daemon);
+		daemon->awake = true;
+	} else if (store_broken(daemon->store) < 0) {
 		gate_fail(daemon);
-		return;
+	} else {
+		gate->is_owed = false;
+		gate->is_under_way = true;
+		board_flush_begins(daemon->board);
+		store_begin_flush(daemon->store);
 	}
-	gate->is_owed = false;
-	gate->is_under_way = true;
-	board_flush_begins(daemon->board);
-	store_begin_flush(daemon->store);
 }
 
 size_t gate_pass(struct conn *conn)

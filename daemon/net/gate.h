@@ -35,6 +35,8 @@ void gate_free(struct daemon *daemon);
 
 /* After a commit, with its early starts handed over if there were some: the disk is waited for, now or later. -errno: it failed. */
 int gate_flush(struct daemon *daemon, bool has_starts) MUST_CHECK;
+/* Waits for the flush that is under way, if one is: what it has is true before anything else is found to be not. */
+void gate_finish(struct daemon *daemon);
 /* The next flush, if one is due and none is under way: the turn's last step with the store. */
 void gate_begin(struct daemon *daemon);
 /* How much of what the connection has to say may leave now; the rest, if any, waits with it. */

@@ -71,8 +71,10 @@ static void turn_undo(struct daemon *daemon, int error)
 		log_error("store_failed", "the store refused this turn's changes: %s",
 			strerror(-error));
 	daemon->store_error = error;
-	if (store_broken(daemon->store) < 0 && daemon->board->broken == 0)
+	if (store_broken(daemon->store) < 0 && daemon->board->broken == 0) {
+		gate_finish(daemon);
 		board_break(daemon->board, error);
+	}
 	board_undo(daemon->board, error);
 }
 
@@ -114,7 +116,7 @@ static int turn_write(struct daemon *daemon)
 	return gate_flush(daemon, has_starts);
 }
 
-/* Everything of this turn in one transaction: the only place that may block. */
+/* Everything of this turn in one transaction: the only place that may block before the turn's answers leave. */
 static void turn_commit(struct daemon *daemon)
 {
 	struct board *board = daemon->board;

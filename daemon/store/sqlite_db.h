@@ -39,7 +39,8 @@ struct sqlite_room {
 	uint64_t at;
 	uint64_t pages, free_pages;     /* of the file as it will be with the log */
 	uint64_t file_bytes, log_bytes; /* as they stand on the disk */
-	uint64_t free_bytes; /* of the disk; UINT64_MAX: nobody knows, the commit will tell */
+	uint64_t
+		free_bytes; /* of the disk, perhaps asked since; UINT64_MAX: nobody knows, the commit will tell */
 };
 
 struct sqlite_db {

@@ -4,7 +4,7 @@
  * The log grows with every commit, and a checkpoint brings what is in it into the file; then the log begins anew at its front.
  * That is what may stall the loop, so it comes after a turn's answers have left, and in steps of CHECKPOINT_FRAMES: the more often,
  * the less there is to flush at once, and the more flushes. Space is given back by incremental_vacuum, a few pages a step, when
- * nothing else is to be done.
+ * nothing else is to be done. The log is as long as it once was, and counts: it is cut when that is what keeps posts out.
  */
 #include "store/sqlite_tend.h"
 
@@ -15,6 +15,7 @@
 #include <sys/statvfs.h>
 
 #include "base/log.h"
+#include "store/sqlite_flush.h"
 
 #define CHECKPOINT_FRAMES 1000
 #define CHECKPOINT_IDLE   250 /* so many are enough when nothing else is to be done */
@@ -101,13 +102,19 @@ static uint64_t disk_bytes(const struct sqlite_db *db, uint64_t more_frames)
 	return free_bytes > wanted_bytes ? free_bytes - wanted_bytes : 0;
 }
 
+/* The reserve would be used. */
+static bool is_over(const struct sqlite_db *db, uint64_t more_frames)
+{
+	return used_bytes(db, more_frames) + db->reserve_bytes > db->max_bytes;
+}
+
 /* 0 or -ENOSPC, by the last look and the frames since. */
 static int check_room(struct sqlite_db *db, uint64_t more_frames)
 {
 	uint64_t bytes = used_bytes(db, more_frames), left_bytes = disk_bytes(db, more_frames);
 
 	db->why[0] = '\0';
-	if (bytes + db->reserve_bytes > db->max_bytes)
+	if (is_over(db, more_frames))
 		(void)snprintf(db->why, sizeof db->why,
 			"%s: %llu bytes are in use: with the reserve of %llu that is max_size, "
 			"%llu",
@@ -138,16 +145,23 @@ int sqlite_tend_room(struct sqlite_db *db, bool asks_disk)
 	return check_room(db, 0);
 }
 
-/* enough: the frames that this one was for. When it fails the next turn's would fail, too, and cost as much. */
-static void checkpoint(struct sqlite_db *db, uint64_t enough)
+/* enough: the frames that this one was for. When it fails the next turn's would fail, too, and cost as much. cuts: the log gets short. */
+static void checkpoint(struct sqlite_db *db, uint64_t enough, bool cuts)
 {
-	int code = sqlite3_wal_checkpoint_v2(db->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	int code;
 
+	/* SQLite flushes the log, too, but when that fails takes nothing off it that somebody waits for. */
+	if (db->is_full_sync && sqlite_flush_now(db) < 0)
+		return;
+	code = sqlite3_wal_checkpoint_v2(db->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	if (code == SQLITE_OK) {
 		db->wal_frames = db->retry_frames = 0;
 		db->flushed_frames = 0;
 		db->room.pages = 0; /* the file has grown: not known */
 		db->is_shrinking = false;
+		if (cuts) /* if that fails it stays as long as it is */
+			(void)sqlite3_wal_checkpoint_v2(
+				db->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	} else {
 		db->retry_frames = db->wal_frames + enough;
 		log_error("checkpoint", "%s: the log could not be brought into the file: %s (%d)",
@@ -171,19 +185,21 @@ bool sqlite_tend(struct sqlite_db *db, bool is_idle)
 {
 	uint64_t more_frames = frames_since_look(db, is_idle ? 0 : LOOK_FRAMES);
 	bool is_loose = db->room.free_pages > FREE_PAGES_MIN + more_frames,
-	     is_quiet = is_idle && !is_loose;
-	uint64_t enough = db->why[0] != '\0' ? CHECKPOINT_FULL
-			  : is_quiet         ? CHECKPOINT_IDLE
-					     : CHECKPOINT_FRAMES;
+	     is_quiet = is_idle && !is_loose, is_full = db->why[0] != '\0',
+	     is_long = is_full && is_over(db, more_frames) &&
+		       db->room.log_bytes > (uint64_t)sqlite_db_log_size(CHECKPOINT_FULL);
+	uint64_t enough = is_full    ? CHECKPOINT_FULL
+			  : is_quiet ? CHECKPOINT_IDLE
+				     : CHECKPOINT_FRAMES;
 
 	if (db->broken < 0)
 		return false;
 	if (is_idle && is_loose)
 		vacuum(db);
-	if (db->broken == 0 &&
-		((db->wal_frames >= enough && (is_quiet || db->wal_frames >= db->retry_frames)) ||
-			(is_quiet && db->is_shrinking)))
-		checkpoint(db, enough);
+	if (db->broken == 0 && (((db->wal_frames >= enough || is_long) &&
+					(is_quiet || db->wal_frames >= db->retry_frames)) ||
+				       (is_quiet && db->is_shrinking)))
+		checkpoint(db, enough, is_long);
 	return db->broken == 0 &&
 	       (db->wal_frames >= CHECKPOINT_IDLE || is_loose || db->is_shrinking);
 }

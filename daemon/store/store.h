@@ -1,7 +1,7 @@
 /*
  * store: where tasks are written down. One commit a turn writes all that has changed on the board; when it returns 0 the
- * turn's changes are written, and flush() is the only place of the daemon that may block; tend() keeps the file in order when the
- * turn's answers have left.
+ * turn's changes are written, and flush() waits for the disk; tend() keeps the file in order when the turn's answers have left. These
+ * two are the only places of the daemon that may block.
  *
  *   store_open()  ->  store_load(): the board as it was  ->  store_commit(), store_tend() once a turn  ->  store_close()
  */

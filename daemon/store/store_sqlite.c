@@ -24,12 +24,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "config/settings.h"
 #include "core/board.h"
 #include "core/handler.h"
 #include "store/flusher.h"
+#include "store/sqlite_flush.h"
 #include "store/sqlite_load.h"
 #include "store/sqlite_row.h"
 #include "store/sqlite_tend.h"
@@ -170,66 +170,18 @@ static int sqlite_commit(struct store *store, const struct board *board)
 	return 0;
 }
 
-/* All that is not flushed stands in the log: whoever is told now that it failed would find it there. Where that begins nobody knows if
- * the log was here before us and this is the first flush; then it is one transaction, and without its last frame it is none. A disk
- * that does not flush may not take this either. */
-static void take_off_log(const struct sqlite_db *db, sqlite3_file *log)
+static int sqlite_flush(struct store *store)
 {
-	static const char no_frame[SQLITE_DB_FRAME_HEAD];
-	uint64_t frames =
-		db->flushed_frames < 0 ? db->wal_frames - 1 : (uint64_t)db->flushed_frames;
-	int64_t at = sqlite_db_log_size(frames);
+	struct sqlite_db *db = db_of(store);
 
-	if (log->pMethods->xTruncate(log, at) != SQLITE_OK)
-		(void)log->pMethods->xWrite(log, no_frame, sizeof no_frame, at);
-}
-
-/* A flush of the log with so many frames is over. */
-static int take_flush(struct sqlite_db *db, int code, uint64_t frames, uint64_t us)
-{
-	if (code != SQLITE_OK) {
-		if (db->log != NULL)
-			take_off_log(db, db->log);
-		return sqlite_db_error(db, SQLITE_IOERR_FSYNC);
-	}
-	db->flushed_frames = (int64_t)frames;
-	db->flushes++;
-	db->last_flush_us = us;
-	hist_add(&db->flush, us);
-	return 0;
-}
-
-/* Also in the flusher's thread: looks at nothing that a commit changes. */
-static int sync_log(void *arg)
-{
-	sqlite3_file *log = ((const struct sqlite_db *)arg)->log;
-
-	return log != NULL ? log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) : SQLITE_IOERR_FSYNC;
+	if (db->owes_flush)
+		return sqlite_flush_now(db);
+	return sqlite_flush_is_busy(db) ? sqlite_flush_end(db) : db->broken;
 }
 
 static int sqlite_end_flush(struct store *store)
 {
-	struct sqlite_db *db = db_of(store);
-	uint64_t us = 0;
-	int code = flusher_end(db->flusher, &us);
-
-	return take_flush(db, code, db->flushing_frames, us);
-}
-
-static int sqlite_flush(struct store *store)
-{
-	struct sqlite_db *db = db_of(store);
-	uint64_t begun_us;
-	int r = db->flusher != NULL && flusher_is_busy(db->flusher) ? sqlite_end_flush(store)
-								    : db->broken;
-
-	if (r < 0 || !db->owes_flush)
-		return r;
-	db->owes_flush = false;
-	db->log = sqlite_db_log(db);
-	begun_us = clock_now_us();
-	r = sync_log(db);
-	return take_flush(db, r, db->wal_frames, clock_now_us() - begun_us);
+	return sqlite_flush_end(db_of(store));
 }
 
 static bool sqlite_owes_flush(const struct store *store)
@@ -244,7 +196,6 @@ static int sqlite_flush_fd(const struct store *store)
 	return db->flusher != NULL ? flusher_fd(db->flusher) : -1;
 }
 
-/* Several transactions may fail together: where they begin has to be known. */
 static bool sqlite_can_begin_flush(const struct store *store)
 {
 	return container_of(store, const struct sqlite_db, store)->flushed_frames >= 0;
@@ -252,12 +203,7 @@ static bool sqlite_can_begin_flush(const struct store *store)
 
 static void sqlite_begin_flush(struct store *store)
 {
-	struct sqlite_db *db = db_of(store);
-
-	db->owes_flush = false;
-	db->flushing_frames = db->wal_frames;
-	db->log = sqlite_db_log(db);
-	flusher_begin(db->flusher);
+	sqlite_flush_begin(db_of(store));
 }
 
 static int sqlite_open_board(
@@ -329,6 +275,8 @@ static void sqlite_close(struct store *store, const struct board *board)
 {
 	struct sqlite_db *db = db_of(store);
 
+	if (sqlite_flush_is_busy(db) && sqlite_flush_end(db) < 0)
+		log_error("store_failed", "%s", db->why); /* nobody was told of what is lost */
 	if (db->broken == 0 && board != NULL && TAILQ_EMPTY(&board->dirty) &&
 		write_last_numbers(db, board) < 0)
 		log_warning("store_numbers", "%s: the last counters could not be written: %s",
@@ -361,7 +309,7 @@ int store_sqlite_open(
 	if (r < 0)
 		return r;
 	/* Without a thread it is as right, and slower. */
-	if (db->is_full_sync && flusher_new(sync_log, db, &db->flusher) < 0)
+	if (db->is_full_sync && flusher_new(sqlite_flush_work, db, &db->flusher) < 0)
 		db->flusher = NULL;
 	db->store.ops = &sqlite_ops;
 	*ret_store = &db->store;

@@ -12,6 +12,7 @@
 
 #include "base/str.h"
 
+#define ERROR_HEAD     "{\"error\":"
 #define SHOWN_NAME_MAX 48 /* bytes of an unknown member in a reason */
 
 /* All reasons end up in MalformedMessage, behind "reason". */
@@ -158,7 +159,7 @@ int msg_write_error(struct buf *out, const char *error, const json_t *params, ch
 {
 	size_t before = buf_len(out);
 
-	int r = append_text(out, "{\"error\":");
+	int r = append_text(out, ERROR_HEAD);
 	if (r == 0)
 		r = buf_append_json_string(out, error, strlen(error));
 	if (r == 0)
@@ -193,6 +194,22 @@ int msg_write_reply_text(struct buf *out, struct view params, bool continues, ch
 	to[len - 1] = terminator;
 	buf_commit(out, len);
 	return 0;
+}
+
+bool msg_is_error(struct view reply)
+{
+	struct view head = VIEW_LIT(ERROR_HEAD);
+
+	return reply.len > head.len && memcmp(reply.data, head.data, head.len) == 0;
+}
+
+/* The last member of a reply that does not continue is an object: so what is in it cannot look like this. */
+bool msg_continues(struct view reply)
+{
+	struct view tail = view_of(reply_tail(true));
+
+	return reply.len > tail.len &&
+	       memcmp(reply.data + reply.len - tail.len, tail.data, tail.len) == 0;
 }
 
 /* A flag that is false is left out; parameters are always there, some services want them. */

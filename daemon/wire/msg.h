@@ -40,6 +40,10 @@ int msg_write_error(
 int msg_write_reply_text(
 	struct buf *out, struct view params, bool continues, char terminator) MUST_CHECK;
 
+/* What was written by one of these, without its terminator: is it an error; a reply that others follow? */
+bool msg_is_error(struct view reply);
+bool msg_continues(struct view reply);
+
 /* For clients. params may be NULL. */
 int msg_write_call(struct buf *out, const char *method, const json_t *params, bool more,
 	bool oneway, char terminator) MUST_CHECK;

@@ -162,6 +162,7 @@ START_TEST(test_gate_that_fails_takes_back_what_nobody_has_heard)
 	ck_assert_uint_eq(count_words(heard, "\n"), 3);
 	heard = client_hear(busy.first);
 	ck_assert_uint_eq(count_words(heard, "StorageFailed"), 1);
+	ck_assert_uint_eq(count_words(heard, "\"id\":\"1\""), 1); /* its post is there */
 	ck_assert_uint_eq(count_words(heard, "\n"), 1);
 	ck_assert_uint_eq(
 		count_words(client_hear(busy.second), "StorageFailed"), 1); /* waits in vain */
@@ -190,6 +191,36 @@ START_TEST(test_gate_that_fails_ends_a_stream_once)
 	heard = client_hear(busy.other);
 	ck_assert_uint_eq(count_words(heard, "StorageFailed"), 1);
 	ck_assert_uint_eq(count_words(heard, "\n"), 1);
+	busy_close(&busy);
+}
+END_TEST
+
+/* One that would go on after a store has failed does not if it has missed something; and those that have not, do. */
+START_TEST(test_gate_that_fails_ends_a_stream_that_has_missed_something)
+{
+	static const char events[] =
+		"{\"method\":\"org.workpool.Events\",\"more\":true,\"parameters\":{}}";
+	struct busy busy = busy_open();
+	int late = client_open();
+	const char *heard;
+
+	client_say(busy.other, events);
+	fx_turn();
+	ck_assert_uint_eq(count_words(client_hear(busy.other), "\n"), 1);
+	busy_begin(&busy);
+	fx_end_flush(-EIO);
+	client_say(late, events);
+	fx_turn();
+	fx_turn();
+	heard = client_hear(busy.other);
+	ck_assert_uint_eq(count_words(heard, "StorageFailed"), 1);
+	ck_assert_uint_eq(count_words(heard, "\n"), 1);
+	ck_assert_ptr_null(strstr(client_hear(late), "StorageFailed"));
+	client_say(busy.other, CALL("Show", "\"id\":\"1\""));
+	fx_turn();
+	ck_assert_ptr_nonnull(
+		strstr(client_hear(busy.other), "\"active\"")); /* as the disk has it */
+	(void)close(late);
 	busy_close(&busy);
 }
 END_TEST
@@ -309,6 +340,66 @@ START_TEST(test_gate_keeps_the_store_from_being_tended_meanwhile)
 }
 END_TEST
 
+/* A checkpoint has brought all of it to the disk. */
+START_TEST(test_gate_opens_when_tending_was_the_flush)
+{
+	struct busy busy = busy_open();
+
+	fx.tending_flushes = true;
+	host_done(busy.host, 0, OUTCOME_OK, "{}");
+	fx_turn();
+	ck_assert_str_eq(fx.story, "CH");
+	ck_assert_str_eq(client_hear(busy.first), "");
+	ck_assert(fx_turn_wakes(5 * US_PER_SEC));
+	ck_assert_str_eq(fx.story, "A");
+	ck_assert_ptr_nonnull(strstr(client_hear(busy.first), "\"done\""));
+	ck_assert(!fx_turn_wakes(20 * US_PER_MS));
+	fx.flush_error = fx.broken = fx.store_error = -EIO; /* of what comes later */
+	client_say(busy.other, POST "\n" CALL("Show", "\"id\":\"1\""));
+	fx_turn();
+	ck_assert_ptr_nonnull(strstr(client_hear(busy.other), "\"done\""));
+	busy_close(&busy);
+}
+END_TEST
+
+/* A commit breaks the store, and the flush beside it has not: what that has is there, and is told to all. */
+START_TEST(test_gate_hears_of_its_flush_before_the_board_breaks)
+{
+	struct busy busy = busy_open();
+
+	busy_begin(&busy);
+	fx.store_error = fx.broken = -EUCLEAN;
+	client_say(busy.other, POST "\n" CALL("Show", "\"id\":\"1\""));
+	fx_turn();
+	ck_assert_ptr_nonnull(strstr(client_hear(busy.first), "\"done\""));
+	ck_assert_ptr_nonnull(strstr(client_hear(busy.other), "\"done\""));
+	busy_close(&busy);
+}
+END_TEST
+
+/* However deep a result is, and whatever is in it. */
+START_TEST(test_gate_takes_back_any_reply)
+{
+	static const char *const results[] = {
+		"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]", "true",
+		"{\"continues\":true}", "{\"error\":\"x\"}"};
+	struct busy busy = busy_open();
+	const char *heard;
+
+	host_done(busy.host, 0, OUTCOME_OK, results[_i]);
+	fx_turn();
+	ck_assert_str_eq(fx.story, "CHF");
+	fx_end_flush(-EIO);
+	fx_turn();
+	fx_turn();
+	heard = client_hear(busy.first);
+	ck_assert_msg(count_words(heard, "StorageFailed") == 1, "%s", heard);
+	ck_assert_uint_eq(count_words(heard, "\n"), 1);
+	ck_assert_uint_eq(count_words(heard, "<end>"), 0);
+	busy_close(&busy);
+}
+END_TEST
+
 /* Stopping waits for the answers. */
 START_TEST(test_gate_is_open_before_the_daemon_leaves)
 {
@@ -346,15 +437,19 @@ int main(void)
 		test_gate_parts_one_client_s_answers,
 		test_gate_that_fails_takes_back_what_nobody_has_heard,
 		test_gate_that_fails_ends_a_stream_once,
+		test_gate_that_fails_ends_a_stream_that_has_missed_something,
 		test_gate_opens_when_a_turn_has_to_wait,
 		test_gate_whose_flush_fails_under_a_turn_that_waits_fails_that_too,
 		test_gate_that_fails_in_the_turn_of_a_flush_that_did_not,
 		test_gate_answers_a_client_that_writes_no_more,
 		test_gate_keeps_the_store_from_being_tended_meanwhile,
+		test_gate_opens_when_tending_was_the_flush,
+		test_gate_hears_of_its_flush_before_the_board_breaks,
 		test_gate_is_open_before_the_daemon_leaves,
 	};
 	const struct fx_loop loops[] = {
 		{test_gate_outlives_a_client_whose_answer_waits, 2},
+		{test_gate_takes_back_any_reply, 4},
 	};
 
 	return fx_main("gate", tests, ARRAY_SIZE(tests), loops, ARRAY_SIZE(loops));

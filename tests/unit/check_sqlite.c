@@ -733,6 +733,67 @@ START_TEST(test_sqlite_a_full_store_refuses_posts_and_takes_ends)
 }
 END_TEST
 
+/* The log counts, and is not cut while there is room: then it would stay as long as it once was. */
+START_TEST(test_sqlite_an_empty_store_takes_posts_however_long_its_log_was)
+{
+	static char args[40000];
+	struct box box;
+	struct fixture *fx = &box.fx;
+
+	memset(args, '1', sizeof args);
+	box_init(&box, 1, 100000);
+	fx->settings.daemon.history_max = 0;
+	box.options.max_bytes = 4u << 20;
+	box.options.reserve_bytes = 1u << 20;
+	box_open(&box);
+	for (unsigned i = 0; i < 300; i++) { /* 12 MB, one after the other */
+		struct post post = box_post(&box);
+		struct task *task;
+
+		post.args = (struct view){args, sizeof args};
+		ck_assert_int_eq(store_check(box.store), 0);
+		task = fixture_post_as(fx, &post);
+		box_turn_ok(&box);
+		ck_assert_int_eq(fixture_end(fx, task, RESULT_OK), 0);
+		box_turn_ok(&box);
+		box_turn_ok(&box);
+		(void)store_tend(box.store, false);
+		(void)store_check(box.store);
+		(void)store_tend(box.store, false);
+	}
+	box_close(&box);
+}
+END_TEST
+
+/* Also when it has just begun anew: then next to nothing is in it. Of ten sizes some meet that. */
+START_TEST(test_sqlite_a_store_is_full_of_tasks_and_not_of_its_log)
+{
+	static char args[40000]; /* ten pages */
+	uint64_t room = 6900000 + (uint64_t)_i * 50000;
+	struct box box;
+	unsigned n = 0;
+
+	memset(args, '1', sizeof args);
+	box_init(&box, 1, 100000);
+	box.options.reserve_bytes = 1u << 20;
+	box.options.max_bytes = room + box.options.reserve_bytes;
+	box_open(&box);
+	box.fx.pool->paused = true;
+	for (; store_check(box.store) == 0; n++) {
+		struct post post = box_post(&box);
+
+		post.args = (struct view){args, sizeof args};
+		(void)fixture_post_as(&box.fx, &post);
+		box_turn_ok(&box);
+		(void)store_check(box.store);
+		(void)store_tend(box.store, false);
+		ck_assert_uint_lt(n, 1000);
+	}
+	ck_assert_uint_gt(n * sizeof args, room * 3 / 4);
+	box_close(&box);
+}
+END_TEST
+
 START_TEST(test_sqlite_a_turn_that_does_not_fit_leaves_nothing_behind)
 {
 	struct box box;
@@ -809,18 +870,27 @@ static struct {
 	sqlite3_io_methods methods;
 	const sqlite3_io_methods *real;
 	int sync_error, write_error; /* what they answer; 0: what the disk does */
+	unsigned failing_syncs;      /* so many fail, and the next says yes, as a kernel does */
+	unsigned sound_writes;       /* so many work before write_error is answered */
 	int truncate_error;
 	unsigned truncates; /* that were asked for */
 } disk;
 
 static int disk_sync(sqlite3_file *file, int flags)
 {
+	if (disk.failing_syncs > 0) {
+		disk.failing_syncs--;
+		return SQLITE_IOERR_FSYNC;
+	}
 	return disk.sync_error != 0 ? disk.sync_error : disk.real->xSync(file, flags);
 }
 
 static int disk_write(sqlite3_file *file, const void *data, int len, sqlite3_int64 at)
 {
-	return disk.write_error != 0 ? disk.write_error : disk.real->xWrite(file, data, len, at);
+	if (disk.write_error != 0 && disk.sound_writes == 0)
+		return disk.write_error;
+	disk.sound_writes -= disk.sound_writes > 0;
+	return disk.real->xWrite(file, data, len, at);
 }
 
 static int disk_truncate(sqlite3_file *file, sqlite3_int64 size)
@@ -884,6 +954,122 @@ START_TEST(test_sqlite_after_a_flush_that_failed_nothing_is_written_until_a_rest
 	same(before, after); /* what was refused is not there */
 	(void)box_post_one(&box);
 	box_turn_ok(&box);
+	box_close(&box);
+}
+END_TEST
+
+/* A turn whose flush is owed: what it did is settled, and noted until the disk has it. */
+static void turn_beside(struct box *box)
+{
+	struct fixture *fx = &box->fx;
+
+	ck_assert_int_eq(store_commit(box->store, fx->board), 0);
+	ck_assert(board_defer(fx->board));
+	board_settle(fx->board, fx->now_us);
+	board_sweep(fx->board);
+}
+
+/* So many posts of ten pages each. */
+static void post_long(struct box *box, unsigned n)
+{
+	static char args[40000];
+	struct post post = box_post(box);
+
+	memset(args, '1', sizeof args);
+	post.args = (struct view){args, sizeof args};
+	while (n-- > 0)
+		(void)fixture_post_as(&box->fx, &post);
+}
+
+/* 110 posts are in the file, and as many in the log, enough for a checkpoint, and owed. */
+static void open_with_posts_owed(struct box *box)
+{
+	box_init(box, 1, 1000);
+	disk_use(box);
+	box_open(box);
+	box->fx.pool->paused = true;
+	post_long(box, 110);
+	box_turn_ok(box);
+	(void)store_tend(box->store, false);
+	post_long(box, 110);
+	turn_beside(box);
+	ck_assert(store_owes_flush(box->store));
+}
+
+/* So many tasks are there. */
+static void must_have(const struct box *box, unsigned n)
+{
+	const struct task *task;
+
+	BOARD_FOREACH(task, box->fx.board)
+	n--;
+	ck_assert_uint_eq(n, 0);
+}
+
+/* Those who wait for that flush are told that it failed: so what they posted is not there. */
+START_TEST(test_sqlite_a_checkpoint_whose_flush_fails_leaves_nothing_that_is_owed)
+{
+	struct box box;
+
+	open_with_posts_owed(&box);
+	disk.failing_syncs = 1;
+	(void)store_tend(box.store, false);
+	ck_assert_int_eq(store_broken(box.store), -EIO);
+	box_crash(&box);
+	must_have(&box, 110);
+	box_close(&box);
+}
+END_TEST
+
+/* Nobody has to wait for another one. */
+START_TEST(test_sqlite_a_checkpoint_is_the_flush_of_all_before_it)
+{
+	struct box box;
+
+	open_with_posts_owed(&box);
+	(void)store_tend(box.store, false);
+	ck_assert(!store_owes_flush(box.store));
+	ck_assert_uint_eq(store_status(box.store).flushes, 2);
+	box_crash(&box);
+	must_have(&box, 220);
+	box_close(&box);
+}
+END_TEST
+
+/* Pages of the file that are newer than the log are damage. */
+START_TEST(test_sqlite_what_a_checkpoint_may_have_copied_is_not_cut_off_the_log)
+{
+	struct box box;
+
+	open_with_posts_owed(&box);
+	disk.write_error = SQLITE_IOERR_WRITE;
+	disk.sound_writes = 10;
+	(void)store_tend(box.store, false);
+	ck_assert_uint_eq(disk.sound_writes, 0);
+	ck_assert_int_eq(store_broken(box.store), 0);
+	disk.write_error = 0;
+	(void)box_post_one(&box);
+	turn_beside(&box);
+	disk.failing_syncs = 1;
+	ck_assert_int_eq(store_flush(box.store), -EIO);
+	box_crash(&box);
+	must_have(&box, 220);
+	box_close(&box);
+}
+END_TEST
+
+/* What may not be on the disk goes from the log into the file no more than at any other time. */
+START_TEST(test_sqlite_closing_hears_of_a_flush_that_failed)
+{
+	struct box box;
+
+	open_with_posts_owed(&box);
+	disk.failing_syncs = 1;
+	store_begin_flush(box.store);
+	box_shut(&box);
+	box_copy(&box);
+	box_open(&box);
+	must_have(&box, 110);
 	box_close(&box);
 }
 END_TEST
@@ -966,10 +1152,17 @@ int main(void)
 	tcase_add_test(tcase, test_sqlite_a_calendar_that_was_set_back_breaks_nothing);
 	tcase_add_test(tcase, test_sqlite_flushes_what_has_to_be_and_nothing_else);
 	tcase_add_test(tcase, test_sqlite_a_full_store_refuses_posts_and_takes_ends);
+	tcase_add_test(tcase, test_sqlite_an_empty_store_takes_posts_however_long_its_log_was);
+	tcase_add_loop_test(tcase, test_sqlite_a_store_is_full_of_tasks_and_not_of_its_log, 0, 10);
 	tcase_add_test(tcase, test_sqlite_a_turn_that_does_not_fit_leaves_nothing_behind);
 	tcase_add_test(tcase, test_sqlite_space_is_given_back);
 	tcase_add_test(
 		tcase, test_sqlite_after_a_flush_that_failed_nothing_is_written_until_a_restart);
+	tcase_add_test(
+		tcase, test_sqlite_a_checkpoint_whose_flush_fails_leaves_nothing_that_is_owed);
+	tcase_add_test(tcase, test_sqlite_a_checkpoint_is_the_flush_of_all_before_it);
+	tcase_add_test(tcase, test_sqlite_what_a_checkpoint_may_have_copied_is_not_cut_off_the_log);
+	tcase_add_test(tcase, test_sqlite_closing_hears_of_a_flush_that_failed);
 	tcase_add_test(tcase, test_sqlite_a_checkpoint_that_failed_is_not_tried_with_every_turn);
 	tcase_add_test(tcase, test_sqlite_after_a_write_that_failed_the_next_turn_tries_again);
 	return fixture_run("sqlite", tcase);

@@ -172,6 +172,7 @@ static bool store_do_tend(struct store *store, bool is_idle)
 	(void)store;
 	fx.n_tends++;
 	fx.n_idle_tends += is_idle;
+	fx.owes_flush &= !fx.tending_flushes;
 	return fx.wants_tending;
 }
 

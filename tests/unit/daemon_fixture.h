@@ -59,6 +59,7 @@ struct fixture {
 	int post_error;                 /* what check() answers */
 	int broken;                     /* what broken() answers */
 	bool wants_tending;             /* what tend() answers */
+	bool tending_flushes;           /* all that is owed */
 	unsigned n_tends, n_idle_tends; /* that were asked for */
 	uint64_t committed[FX_RUNS];
 	size_t n_committed; /* ids of the last one, in order */
