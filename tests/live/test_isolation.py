@@ -71,7 +71,8 @@ def test_pool_says_what_it_has(start):
     assert not any("host_error" in pool or "host_retry_ms" in pool for pool in (own, shared))
     assert len(procs.host_pids(daemon)) == 4
     ctl = cli.Ctl(daemon.path)
-    assert re.search(r"^default\trunning\t3\t3\t3\t", ctl("status"), re.M) and re.search(r"^mail\trunning\t5\t1\t1\t", ctl("status"), re.M)
+    assert re.search(r"^default\trunning\t3\t3\t3\t3\t", ctl("status"), re.M)  # workers, their rule, hosts that are up, hosts
+    assert re.search(r"^mail\trunning\t5\t5\t1\t1\t", ctl("status"), re.M)
     rows = {row["pool"]: row for row in ctl.rows("pools")}
     assert (rows["default"]["isolation"], rows["default"]["hosts"], rows["default"]["hosts_up"]) == ("task", "3", "3")
     task = client.post("sleep", MINUTE)["id"]
