@@ -51,9 +51,8 @@ int bench_steady_init(struct bench_steady *steady, struct print *print, struct l
 	return load_init(&steady->load, &options);
 }
 
-void bench_steady_done(struct bench_steady *steady, struct link *control)
+void bench_steady_done(struct bench_steady *steady)
 {
-	load_clear(&steady->load, control, 0);
 	load_done(&steady->load);
 	free(steady->totals_us);
 	free(steady->runs_us);

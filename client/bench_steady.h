@@ -25,8 +25,8 @@ struct bench_steady {
 /* options: on_end and arg are ours. per_s: at most PACE_RATE_MAX, n: at most PACE_POSTS_MAX. */
 int bench_steady_init(struct bench_steady *steady, struct print *print, struct load_options options,
 	uint64_t n, uint64_t per_s) MUST_CHECK;
-/* control: for what a run that did not come to its end has left in the pool. */
-void bench_steady_done(struct bench_steady *steady, struct link *control);
+/* After load_clear(), where the daemon can be reached. */
+void bench_steady_done(struct bench_steady *steady);
 int bench_steady_run(struct bench_steady *steady, struct bench_run *ret_run) MUST_CHECK;
 
 #endif

@@ -19,7 +19,8 @@
 
 #define SLOTS_FIRST     64
 #define ID_SIZE         32
-#define CLEAR_ANSWER_US (1 * US_PER_SEC) /* for the answers that say what can be cancelled */
+#define CANCEL_MAX      1000 /* ids in one Cancel */
+#define CLEAR_ANSWER_US (1 * US_PER_SEC)
 
 struct load_slot {
 	uint64_t due_us, posted_us, started_us, mark;
@@ -28,7 +29,7 @@ struct load_slot {
 	char id[ID_SIZE]; /* "": not known, or too long to be kept */
 };
 
-/* Without the braces at its end. Retries are left to the handler or forbidden. */
+/* Without the brace at its end. Retries are left to the handler or forbidden. */
 static int make_post(struct load *load, const struct load_options *options)
 {
 	auto_json json_t *params = json_pack("{s:s, s:s, s:O*, s:o*}", "handler", options->handler,
@@ -152,6 +153,12 @@ int load_post(struct load *load, uint64_t due_us, uint64_t mark)
 	return put_post(load, at);
 }
 
+static void end_slot(struct load *load, struct load_slot *slot)
+{
+	slot->is_ended = true;
+	load->n_under_way--;
+}
+
 static int tell_end(struct load *load, struct load_slot *slot, const struct load_end *how)
 {
 	struct load_end end = *how;
@@ -160,28 +167,28 @@ static int tell_end(struct load *load, struct load_slot *slot, const struct load
 	end.posted_us = slot->posted_us;
 	end.started_us = slot->started_us;
 	end.mark = slot->mark;
-	slot->is_ended = true;
-	load->n_under_way--;
-	return load->on_end(load->arg, &end);
+	end_slot(load, slot);
+	return load->on_end ? load->on_end(load->arg, &end) : 0;
 }
 
-/* A full queue is a result; every other error will meet all posts. */
+/* A full queue is a result; every other error will meet all posts, and is told once. */
 static int take_answer(struct load *load, const struct link_reply *reply)
 {
 	size_t at = (size_t)(uintptr_t)workpool_reply_data(reply->raw) - 1;
 	struct load_slot *slot = &load->slots[at];
-	struct load_end end = {
-		.ended_us = clock_now_us(), .is_refused = true, .id = "", .reason = ""};
+	struct load_end end = {.ended_us = clock_now_us(), .is_refused = true, .id = ""};
 	int code = 0;
 
 	load->n_unanswered--;
 	slot->is_answered = true;
-	if (!reply->error)
+	if (!reply->error) {
 		(void)snprintf(slot->id, ID_SIZE, "%s", print_text(reply->params, "id"));
-	else if (strcmp(reply->error, "org.workpool.AtCapacity") == 0)
+	} else if (strcmp(reply->error, "org.workpool.AtCapacity") == 0) {
 		code = tell_end(load, slot, &end);
-	else
-		return fault_report(reply->error, reply->params);
+	} else {
+		end_slot(load, slot);
+		code = load->on_end ? fault_report(reply->error, reply->params) : 0;
+	}
 	free_slot(load, at);
 	return code;
 }
@@ -239,8 +246,7 @@ static int take_task_event(struct load *load, const json_t *event, const char *k
 	}
 	struct load_end end = {.ended_us = at_us,
 		.is_done = strcmp(kind, "done") == 0,
-		.id = print_text(event, "id"),
-		.reason = print_text(event, "reason")};
+		.id = print_text(event, "id")};
 	int code = tell_end(load, slot, &end);
 	free_slot(load, at);
 	return code;
@@ -280,6 +286,15 @@ static int take_events(struct load *load)
 	}
 }
 
+static int take_all(struct load *load)
+{
+	int code = take_events(load);
+
+	for (size_t i = 0; code == 0 && i < load->n_posters; i++)
+		code = take_answers(load, &load->posters[i]);
+	return code;
+}
+
 int load_turn(struct load *load, uint64_t until_us)
 {
 	struct link *links[LINK_TURN_MAX];
@@ -292,51 +307,62 @@ int load_turn(struct load *load, uint64_t until_us)
 		links[n] = &load->posters[n];
 	links[n++] = &load->events;
 	int r = link_turn(links, n, -1, until_us < whole_us ? until_us : whole_us, NULL);
-	int code = r < 0 ? link_fail(&load->events, r) : take_events(load);
-	for (size_t i = 0; code == 0 && i < load->n_posters; i++)
-		code = take_answers(load, &load->posters[i]);
+	return r < 0 ? link_fail(&load->events, r) : take_all(load);
+}
+
+static bool is_broken(const struct load *load)
+{
+	bool is_over = load->events.is_over;
+
+	for (size_t i = 0; i < load->n_posters; i++)
+		is_over = is_over || load->posters[i].is_over;
+	return is_over;
+}
+
+/* Until none of `*n` is left, or until then. What was read before but not looked at comes first: nothing wakes us for it. */
+static int wait_for_none(struct load *load, const size_t *n, uint64_t until_us)
+{
+	int code = is_broken(load) ? 0 : take_all(load);
+
+	while (code == 0 && !is_broken(load) && *n > 0 && clock_now_us() < until_us)
+		code = load_turn(load, until_us);
 	return code;
 }
 
-static int ignore_end(void *arg, const struct load_end *end)
+/* Cancels the tasks from slot *at on that are under way, as many as one call takes; *at moves on. */
+static int cancel_some(struct load *load, struct link *control, size_t *at)
 {
-	(void)arg;
-	(void)end;
-	return 0;
-}
+	auto_reply struct link_reply reply = {0};
+	auto_json json_t *ids = json_array();
 
-/* NULL: no memory. Those whose answer never came are in it by nothing. */
-static json_t *ids_under_way(const struct load *load)
-{
-	json_t *ids = json_array();
-
-	for (size_t i = 0; ids && i < load->n_slots; i++) {
-		const struct load_slot *slot = &load->slots[i];
+	for (; *at < load->n_slots && json_array_size(ids) < CANCEL_MAX; ++*at) {
+		const struct load_slot *slot = &load->slots[*at];
 		if (slot->posted_us == 0 || slot->is_ended || *slot->id == '\0')
 			continue;
-		if (json_array_append_new(ids, json_string(slot->id)) < 0) {
-			json_decref(ids);
-			return NULL;
-		}
+		if (json_array_append_new(ids, json_string(slot->id)) < 0)
+			return fault_no_memory();
 	}
-	return ids;
+	if (json_array_size(ids) == 0)
+		return 0;
+	return link_call(control, "Cancel", json_pack("{s:O}", "ids", ids), &reply);
 }
 
 void load_clear(struct load *load, struct link *control, uint64_t patience_us)
 {
 	uint64_t until_us = wait_deadline(patience_us);
-	uint64_t answer_us = wait_deadline(CLEAR_ANSWER_US);
-	auto_reply struct link_reply reply = {0};
-	int code = 0;
+	size_t at = 0;
 
-	load->on_end = ignore_end;
-	while (code == 0 && load->n_under_way > 0 && clock_now_us() < until_us)
-		code = load_turn(load, until_us);
-	while (code == 0 && load->n_unanswered > 0 && clock_now_us() < answer_us)
-		code = load_turn(load, answer_us);
-	if (load->n_under_way == 0)
+	if (load->n_slots == 0) /* nothing was ever posted */
 		return;
-	code = link_call(control, "Cancel", json_pack("{s:o}", "ids", ids_under_way(load)), &reply);
+	load->on_end = NULL;
+	load->events.whole_until_us = control->whole_until_us = WAIT_FOREVER;
+	int code = wait_for_none(load, &load->n_under_way, until_us);
+	/* Their answers say what can be cancelled. */
+	if (code == 0)
+		code = wait_for_none(load, &load->n_unanswered, wait_deadline(CLEAR_ANSWER_US));
+	/* Also without the rest: what is known of can be cancelled. */
+	for (code = 0; code == 0 && at < load->n_slots;)
+		code = cancel_some(load, control, &at);
 	if (code)
 		(void)fault_say(
 			0, "%s: %zu tasks could not be cancelled", load->verb, load->n_under_way);

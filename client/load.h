@@ -26,8 +26,7 @@ struct load_end {
 	uint64_t ended_us;   /* when the daemon knew; no later than now */
 	uint64_t mark;       /* what load_post() was given */
 	bool is_refused, is_done;
-	const char *id;     /* borrows, for the call; "" if refused */
-	const char *reason; /* the same; why it failed, or "" */
+	const char *id; /* borrows, for the call; "" if refused */
 };
 
 /* An end; a code ends the turn and is handed on. */
@@ -47,9 +46,9 @@ struct load_options {
 
 struct load {
 	const char *verb, *pool; /* borrow: the options' */
-	load_on_end *on_end;
-	void *arg;            /* borrows: the options' */
-	struct link *posters; /* owns, with the connections */
+	load_on_end *on_end;     /* NULL: nobody wants to know any more */
+	void *arg;               /* borrows: the options' */
+	struct link *posters;    /* owns, with the connections */
 	size_t n_posters;
 	size_t next_poster;
 	struct link events;

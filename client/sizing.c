@@ -14,6 +14,7 @@
 
 #define RESTORE_US     (10 * US_PER_SEC)
 #define SETTLE_STEP_US (2 * US_PER_MS)
+#define CAPACITY_MAX   10000000 /* what Resize takes */
 
 int sizing_ask(
 	struct link *link, const char *pool, struct link_reply *ret_reply, const json_t **ret_pool)
@@ -103,7 +104,7 @@ static int settle(struct sizing *sizing)
 
 int sizing_set(struct sizing *sizing, int64_t workers, int64_t capacity)
 {
-	int code = resize(sizing, workers, capacity);
+	int code = resize(sizing, workers, capacity < CAPACITY_MAX ? capacity : CAPACITY_MAX);
 
 	return code ? code : settle(sizing);
 }

@@ -43,7 +43,7 @@ static int measure_point(struct tune *tune, struct tune_point *point, uint64_t w
 	tune_measure *measure, void *arg)
 {
 	struct tune_window window = {.workers = point->workers,
-		.settle_tasks = settle_tasks(tune, point->workers),
+		.settle_tasks = tune->options.is_burst ? 0 : settle_tasks(tune, point->workers),
 		.tasks = tune->options.tasks,
 		.window_us = window_us};
 	struct tune_sample sample = {0};
@@ -136,6 +136,19 @@ static void lay_grid(struct tune *tune)
 		if (workers > to)
 			workers = to;
 	}
+}
+
+/* Of bursts: the sizes of a coarse search, but not more than the tasks of one can use. */
+static void lay_powers(struct tune *tune)
+{
+	const struct tune_options *options = &tune->options;
+	uint32_t to = options->workers_max;
+
+	if (to > options->tasks)
+		to = (uint32_t)options->tasks;
+	for (uint32_t workers = 1; workers < to; workers *= 2)
+		tune->points[tune->n_points++].workers = workers;
+	tune->points[tune->n_points++].workers = to;
 }
 
 static int measure_round(struct tune *tune, uint32_t round, tune_measure *measure, void *arg)
@@ -309,15 +322,23 @@ static void decide(struct tune *tune)
 
 int tune_run(struct tune *tune, tune_measure *measure, uint64_t (*elapsed_us)(void *arg), void *arg)
 {
-	int code = search_coarse(tune, measure, arg);
+	int code = tune->options.is_burst ? 0 : search_coarse(tune, measure, arg);
 
-	if (code == 0) {
+	if (code)
+		return code;
+	if (tune->options.is_burst)
+		lay_powers(tune);
+	else
 		lay_grid(tune);
-		code = search_fine(tune, measure, elapsed_us, arg);
-	}
+	code = search_fine(tune, measure, elapsed_us, arg);
 	if (code == 0)
 		decide(tune);
 	return code;
+}
+
+bool tune_is_found(const struct tune *tune)
+{
+	return tune->is_certain && !is_slow(tune, tune->points[tune->chosen].p99_us);
 }
 
 double tune_rate(const uint64_t *ends_us, size_t n)

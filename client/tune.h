@@ -41,11 +41,12 @@ typedef int tune_measure(
 struct tune_options {
 	uint32_t workers_max; /* 1 … */
 	uint64_t tasks;       /* in a window */
-	uint64_t window_us;   /* of the coarse search */
-	int64_t p99_us;       /* run times above are too long; 0: any */
-	double tolerance;     /* 0.02: two sizes within 2 % of the best are as good */
-	uint32_t rounds;      /* of the fine search, at least */
-	uint64_t budget_us;   /* no new round begins later than that */
+	bool is_burst; /* a window is that many tasks posted at once: sizes 1, 2, 4, …, no others */
+	uint64_t window_us; /* of the coarse search */
+	int64_t p99_us;     /* run times above are too long; 0: any */
+	double tolerance;   /* 0.02: two sizes within 2 % of the best are as good */
+	uint32_t rounds;    /* of the fine search, at least */
+	uint64_t budget_us; /* no new round begins later than that */
 };
 
 struct tune_point {
@@ -76,6 +77,8 @@ struct tune {
 };
 
 void tune_init(struct tune *tune, const struct tune_options *options, uint32_t workers);
+/* The answer is one: certain, and its tasks are as quick as they have to be. */
+bool tune_is_found(const struct tune *tune);
 /* Measures and decides. elapsed_us: since the begin, for the budget; borrows only while it runs. */
 int tune_run(struct tune *tune, tune_measure *measure, uint64_t (*elapsed_us)(void *arg),
 	void *arg) MUST_CHECK;

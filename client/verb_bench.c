@@ -335,8 +335,9 @@ int verb_bench(struct ctl *ctl)
 	wait_set_mode(WAIT_SHIELD);
 	print_progress_end(&ctl->print);
 	int restored = sizing_restore(&trial.sizing);
-	if (trial.steady.totals_us)
-		bench_steady_done(&trial.steady, &ctl->link);
+	if (restored == 0)
+		load_clear(&trial.steady.load, &ctl->link, 0);
+	bench_steady_done(&trial.steady);
 	if (is_whole)
 		code = report(&trial);
 	bench_done(&trial.bench);

@@ -190,10 +190,11 @@ def test_bench_of_a_paused_pool_is_code_3_and_changes_nothing(daemon):
     (["nope"], 4, "NoSuchHandler"), (["noop", "-p", "nope"], 4, "NoSuchPool"), (["noop", "--workers", "0"], 2, "--workers"),
     (["noop", "--workers", "8,x"], 2, "--workers"), (["noop", "--workers", ",".join("1" * 17)], 2, "--workers"),
     (["noop", "--workers", "100000"], 2, "InvalidParameter: workers"), (["sleep", '{"ms":"x"}'], 2, "InvalidParameter: args.ms"),
+    (["sleep", '{"ms":"x"}', "--closed", "-c", "5"], 2, "InvalidParameter: args.ms"),
 ])
 def test_bench_that_cannot_be_is_refused_and_changes_nothing(daemon, args, code, word):
     ended = bench(daemon, *args, code=code)
-    assert word in ended.stderr and ended.stdout == ""
+    assert word in ended.stderr and ended.stderr.count("\n") == 1 and ended.stdout == ""
     check_put_back(daemon)
 
 
