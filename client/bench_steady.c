@@ -29,7 +29,7 @@ static int on_end(void *arg, const struct load_end *end)
 	if (end->ended_us > steady->ended_us)
 		steady->ended_us = end->ended_us;
 	steady->totals_us[steady->n_totals++] = (int64_t)(end->ended_us - end->due_us);
-	if (end->started_us > 0 && end->started_us <= end->ended_us)
+	if (end->started_us > 0)
 		steady->runs_us[steady->n_runs++] = (int64_t)(end->ended_us - end->started_us);
 	return 0;
 }

@@ -167,6 +167,8 @@ static int tell_end(struct load *load, struct load_slot *slot, const struct load
 	end.posted_us = slot->posted_us;
 	end.started_us = slot->started_us;
 	end.mark = slot->mark;
+	if (end.ended_us < end.started_us) /* the calendar was set back */
+		end.ended_us = end.started_us;
 	end_slot(load, slot);
 	return load->on_end ? load->on_end(load->arg, &end) : 0;
 }

@@ -23,7 +23,7 @@ struct load_end {
 	uint64_t due_us;     /* when it was to be posted */
 	uint64_t posted_us;  /* when it was */
 	uint64_t started_us; /* its last attempt; 0: never, or nobody told */
-	uint64_t ended_us;   /* when the daemon knew; no later than now */
+	uint64_t ended_us;   /* when the daemon knew; not before its start, not after now */
 	uint64_t mark;       /* what load_post() was given */
 	bool is_refused, is_done;
 	const char *id; /* borrows, for the call; "" if refused */

@@ -53,7 +53,7 @@ struct tune_point {
 	uint32_t workers;
 	double per_s[TUNE_ROUNDS_MAX];
 	uint32_t n;  /* rounds */
-	double mean; /* ends a second; each round weighed by its own level: a machine that is slow for a while is so for all */
+	double mean; /* ends a second, trimmed; each round weighed by its own level: a machine that is slow for a while is so for all */
 	double error;    /* standard error of the mean */
 	double smoothed; /* with its neighbours, 1-2-1 */
 	int64_t p50_us;  /* medians of the rounds'; as p99 */
@@ -71,7 +71,7 @@ struct tune {
 	double cv2;       /* of the last sample */
 	size_t best;      /* the point with the highest smoothed mean */
 	size_t chosen;    /* the least one that is as good */
-	bool is_certain;
+	bool is_certain; /* each error is within the tolerance, and low and high are close or the errors small */
 	size_t low, high; /* when it is not: the answer lies from the one to the other */
 	bool hit_max;     /* the best one was the largest that was allowed */
 };

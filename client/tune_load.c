@@ -63,9 +63,12 @@ static void keep_end(struct tune_load *tune_load, const struct load_end *end)
 
 	if (tune_load->n_ends == tune_load->n_room)
 		return;
-	tune_load->ends_us[tune_load->n_ends] = end->ended_us;
-	tune_load->runs_us[tune_load->n_ends] = (int64_t)run_us;
-	tune_load->n_ends++;
+	size_t n = tune_load->n_ends++;
+	/* In order, also when the calendar is set back meanwhile. */
+	tune_load->ends_us[n] = n > 0 && end->ended_us < tune_load->ends_us[n - 1]
+					? tune_load->ends_us[n - 1]
+					: end->ended_us;
+	tune_load->runs_us[n] = (int64_t)run_us;
 }
 
 static int on_end(void *arg, const struct load_end *end)
@@ -187,7 +190,7 @@ static int measure_steady(struct tune_load *tune_load)
 	while (code == 0 && !is_over(tune_load)) {
 		code = post_up_to(tune_load, under_way, &endless);
 		if (code == 0)
-			code = turn(tune_load, tune_load->post_from_us > clock_now_us()
+			code = turn(tune_load, tune_load->load.n_under_way < under_way
 						       ? tune_load->post_from_us
 						       : WAIT_FOREVER);
 	}
@@ -239,6 +242,7 @@ int tune_load_measure(void *arg, const struct tune_window *window, struct tune_s
 	tune_load->n_windows++;
 	tune_load->n_settled = tune_load->n_ended = tune_load->n_failed = 0;
 	tune_load->n_ends = 0;
+	tune_load->post_from_us = 0;
 	/* What we queue takes nobody's room. */
 	int code = sizing_set(tune_load->sizing, window->workers,
 		sizing->capacity + (int64_t)queue_of(tune_load, window->workers));

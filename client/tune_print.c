@@ -165,8 +165,7 @@ static int append_uncertain(struct buf *out, const struct tune *tune)
 	int r = low == high ? buf_printf(out, "not certain: perhaps %u", low)
 			    : buf_printf(out, "not certain: between %u and %u", low, high);
 
-	return r == 0 ? buf_printf(out, " %s; times vary so much that a size is not known to %g %%",
-				workers_word(high), 100 * tune->options.tolerance)
+	return r == 0 ? buf_printf(out, " %s; times vary too much to say more", workers_word(high))
 		      : r;
 }
 
