@@ -22,7 +22,7 @@
 #define SURE   2.0
 
 /* An answer is certain with errors within the tolerance, if it lies for sure between sizes that differ by no more than this … */
-#define CLOSE 1.3
+#define CLOSE 1.5
 /* … or with errors within this part of the tolerance: more rounds would not change it. */
 #define NARROW 3.0
 
@@ -336,12 +336,6 @@ static void decide(struct tune *tune)
 			tune->points[tune->chosen].workers == tune->options.workers_max;
 }
 
-/* Certain, and more rounds would hardly change the answer. */
-static bool is_settled(const struct tune *tune)
-{
-	return tune->is_certain && (tune->low == tune->high || has_errors_below(tune, NARROW));
-}
-
 static int search_fine(
 	struct tune *tune, tune_measure *measure, uint64_t (*elapsed_us)(void *arg), void *arg)
 {
@@ -356,7 +350,7 @@ static int search_fine(
 			return code;
 		sum_up(tune);
 		decide(tune);
-		if (round + 1 >= options->rounds && is_settled(tune))
+		if (round + 1 >= options->rounds && tune->is_certain)
 			return 0;
 	}
 	return 0;
