@@ -119,6 +119,22 @@ static int search_coarse(struct tune *tune, tune_measure *measure, void *arg)
 	return code;
 }
 
+/* The sizes of the fine search, none of them measured. */
+static void lay_sizes(struct tune *tune, uint32_t from, uint32_t to)
+{
+	memset(tune->points, 0, sizeof(tune->points));
+	tune->n_points = 0;
+	for (uint32_t workers = from; tune->n_points < TUNE_POINTS_MAX;) {
+		tune->points[tune->n_points++].workers = workers;
+		if (workers == to)
+			break;
+		uint32_t next = (uint32_t)lround(FINE_STEP * workers);
+		workers = next <= workers ? workers + 1 : next;
+		if (workers > to)
+			workers = to;
+	}
+}
+
 /* From the coarse search to the sizes of the fine one. */
 static void lay_grid(struct tune *tune)
 {
@@ -134,17 +150,7 @@ static void lay_grid(struct tune *tune)
 			from = at->workers;
 	}
 	to = (uint32_t)ceil(FINE_TO * best->workers);
-	if (to > limit)
-		to = limit;
-	for (uint32_t workers = from; tune->n_points < TUNE_POINTS_MAX;) {
-		tune->points[tune->n_points++].workers = workers;
-		if (workers == to)
-			break;
-		uint32_t next = (uint32_t)lround(FINE_STEP * workers);
-		workers = next <= workers ? workers + 1 : next;
-		if (workers > to)
-			workers = to;
-	}
+	lay_sizes(tune, from, to < limit ? to : limit);
 }
 
 /* Of bursts: the sizes of a coarse search, but not more than the tasks of one can use. */
@@ -336,21 +342,55 @@ static void decide(struct tune *tune)
 			tune->points[tune->chosen].workers == tune->options.workers_max;
 }
 
+/* The largest size is the best one by more than the tolerance. */
+static bool is_rising(const struct tune *tune)
+{
+	double enough = (1 - tune->options.tolerance) * tune->points[tune->best].mean;
+
+	for (size_t i = 0; i + 1 < tune->n_points; i++) {
+		if (tune->points[i].mean >= enough)
+			return false;
+	}
+	return tune->best + 1 == tune->n_points;
+}
+
+/* The coarse search saw each size for a moment only. Where the answer is at the edge of what it left, more is looked at. */
+static bool widen(struct tune *tune)
+{
+	uint32_t from = tune->points[0].workers, to = tune->points[tune->n_points - 1].workers;
+	uint32_t limit = tune->options.workers_max;
+	bool is_lower = tune->chosen == 0 && from > 1, is_higher = is_rising(tune) && to < limit;
+
+	if (tune->options.is_burst || (!is_lower && !is_higher))
+		return false;
+	if (is_lower)
+		from /= 2;
+	if (is_higher)
+		to = (uint32_t)ceil(FINE_TO * to);
+	lay_sizes(tune, from, to < limit ? to : limit);
+	return true;
+}
+
 static int search_fine(
 	struct tune *tune, tune_measure *measure, uint64_t (*elapsed_us)(void *arg), void *arg)
 {
 	const struct tune_options *options = &tune->options;
 
-	for (uint32_t round = 0; round < TUNE_ROUNDS_MAX; round++) {
+	for (uint32_t round = 0; round < TUNE_ROUNDS_MAX;) {
+		bool is_late = elapsed_us(arg) > options->budget_us;
+
 		/* Two at least: else there is no error of a mean. */
-		if (round >= 2 && elapsed_us(arg) > options->budget_us)
+		if (round >= 2 && is_late)
 			return 0;
 		int code = measure_round(tune, round, measure, arg);
 		if (code)
 			return code;
 		sum_up(tune);
 		decide(tune);
-		if (round + 1 >= options->rounds && tune->is_certain)
+		round++;
+		if (round == 2 && !is_late && widen(tune))
+			round = 0;
+		else if (round >= options->rounds && tune->is_certain)
 			return 0;
 	}
 	return 0;

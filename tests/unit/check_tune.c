@@ -28,6 +28,7 @@ struct server {
 	double now;
 	uint64_t random;
 	unsigned fails_after; /* 0: never */
+	uint32_t misled_by;
 	unsigned windows;
 	uint32_t largest;
 };
@@ -195,6 +196,32 @@ START_TEST(test_tune_finds_the_knee)
 	ck_assert_uint_le(n_wrong, servers[_i].wrong_max);
 	/* It must not hide behind "not certain" where the times are all alike. */
 	ck_assert(servers[_i].is_heavy_tailed || n_unsure == 0);
+}
+END_TEST
+
+/* Just when the coarse search tries a size, it looks much too good. */
+static int measure_misled(
+	void *arg, const struct tune_window *window, struct tune_sample *ret_sample)
+{
+	const struct server *server = arg;
+	int code = measure(arg, window, ret_sample);
+
+	if (window->window_us > 0 && window->workers == server->misled_by)
+		ret_sample->per_s *= 20;
+	return code;
+}
+
+static const uint32_t misleading[] = {1, 4, 32, 64};
+
+START_TEST(test_tune_finds_the_knee_beyond_the_edge_of_a_coarse_search_that_was_misled)
+{
+	struct server server = {.cores = 12, .random = 4711, .misled_by = misleading[_i]};
+	struct tune tune;
+
+	tune_init(&tune, &usual, 1);
+	ck_assert_int_eq(tune_run(&tune, measure_misled, elapsed_us, &server), 0);
+	ck_assert(tune.is_certain);
+	ck_assert(is_right(chosen_of(&tune), 12));
 }
 END_TEST
 
@@ -519,6 +546,9 @@ int main(void)
 
 	tcase_set_timeout(tcase, 120);
 	tcase_add_loop_test(tcase, test_tune_finds_the_knee, 0, (int)ARRAY_SIZE(servers));
+	tcase_add_loop_test(tcase,
+		test_tune_finds_the_knee_beyond_the_edge_of_a_coarse_search_that_was_misled, 0,
+		(int)ARRAY_SIZE(misleading));
 	tcase_add_test(tcase, test_tune_stays_within_what_is_allowed);
 	tcase_add_test(tcase, test_tune_keeps_the_tasks_quick);
 	tcase_add_test(tcase, test_tune_ends_when_a_measurement_does);
