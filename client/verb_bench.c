@@ -182,7 +182,9 @@ static void warn(const struct bench_series *series, uint64_t n_unseen, int64_t l
 			(uintmax_t)n_unseen);
 	if (series->mode == BENCH_OPEN && late_us > LATE_US)
 		(void)fault_say(0,
-			"bench: posts left up to %jd ms late: this is as much as wpctl can post",
+			"bench: posts left up to %jd ms late: the rate is more than wpctl can "
+			"post, "
+			"or the machine is busy",
 			(intmax_t)(late_us / 1000));
 }
 

@@ -257,7 +257,8 @@ def test_open_load_posts_at_its_rate_whatever_becomes_of_the_posts(daemon):
 @pytest.mark.short
 def test_json_of_an_open_load_has_all(start):
     daemon = start("[pool default]\nworkers = 2\n")
-    (doc,) = cli.Ctl(daemon.path).json("bench", "noop", "--rate", "500", "-n", "50", "--runs", "2", "--workers", "3,1")
+    # On a busy machine a line on standard error says that posts were late.
+    doc = json.loads(bench(daemon, "noop", "--rate", "500", "-n", "50", "--runs", "2", "--workers", "3,1", "--json").stdout)
     assert (doc["mode"], doc["rate_wanted"], doc["tasks"], doc["handler"]) == ("open", 500, 50, "noop")
     assert [run["workers"] for run in doc["runs"]] == [3, 1, 3, 1] and [size["workers"] for size in doc["sizes"]] == [3, 1]
     for run in doc["runs"]:
