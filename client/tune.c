@@ -193,7 +193,7 @@ static double median(double *values, size_t n)
 
 static int64_t median_us(const int64_t *us, uint32_t n)
 {
-	double values[TUNE_ROUNDS_MAX];
+	double values[TUNE_ROUNDS_MAX] = {0};
 
 	for (uint32_t i = 0; i < n; i++)
 		values[i] = (double)us[i];
@@ -202,7 +202,7 @@ static int64_t median_us(const int64_t *us, uint32_t n)
 
 static double centre_of(const struct tune_point *point)
 {
-	double values[TUNE_ROUNDS_MAX];
+	double values[TUNE_ROUNDS_MAX] = {0};
 
 	memcpy(values, point->per_s, point->n * sizeof(*values));
 	return median(values, point->n);
@@ -211,7 +211,7 @@ static double centre_of(const struct tune_point *point)
 /* What most sizes did in a round, as part of what they do: one that was disturbed in it is not to change the others. */
 static double level_of(const struct tune *tune, uint32_t round)
 {
-	double parts[TUNE_POINTS_MAX];
+	double parts[TUNE_POINTS_MAX] = {0};
 	size_t n = 0;
 
 	for (size_t i = 0; i < tune->n_points; i++) {
@@ -247,7 +247,7 @@ static void average(struct tune_point *point, double *values)
 
 static void sum_up(struct tune *tune)
 {
-	double levels[TUNE_ROUNDS_MAX], values[TUNE_ROUNDS_MAX];
+	double levels[TUNE_ROUNDS_MAX] = {0}, values[TUNE_ROUNDS_MAX] = {0};
 
 	for (uint32_t k = 0; k < tune->points[0].n; k++)
 		levels[k] = level_of(tune, k);
