@@ -12,6 +12,7 @@
 #include "client/fault.h"
 #include "client/json.h"
 #include "client/print.h"
+#include "client/sizing.h"
 #include "client/wait.h"
 
 #define WINDOW   256  /* posts of one connection without an answer */
@@ -24,11 +25,12 @@ struct bench_poster {
 	uint64_t answered;
 };
 
-int bench_init(struct bench *bench, struct link *control, json_t *post, uint64_t n,
-	size_t n_posters, const char *socket, uint64_t timeout_us)
+int bench_init(struct bench *bench, struct link *control, struct print *print, json_t *post,
+	uint64_t n, size_t n_posters, const char *socket, uint64_t timeout_us)
 {
 	*bench = (struct bench){
 		.control = control,
+		.print = print,
 		.post = post,
 		.pool = json_string_value(json_object_get(post, "pool")),
 		.n = n,
@@ -63,14 +65,13 @@ void bench_done(struct bench *bench)
 	*bench = (struct bench){0};
 }
 
-int bench_ask_pool(
-	struct link *link, const char *pool, struct link_reply *ret_reply, const json_t **ret_pool)
+static void show_progress(struct bench *bench, const struct bench_run *run)
 {
-	int code = link_call(link, "Stats", json_pack("{s:s}", "pool", pool), ret_reply);
-
-	if (code == 0)
-		*ret_pool = json_array_get(json_object_get(ret_reply->params, "pools"), 0);
-	return code;
+	if (print_progress_is_due(bench->print))
+		print_progress(bench->print, "bench: %zu of %ju posted, %ju ended, %ju refused",
+			bench->n_ids, (uintmax_t)bench->n,
+			(uintmax_t)(run->n_done + run->n_failed + run->n_unseen),
+			(uintmax_t)run->n_refused);
 }
 
 /* A full queue is a result; every other error will meet all posts. */
@@ -144,6 +145,7 @@ static int post_all(struct bench *bench, struct bench_run *run)
 		if (r == 0 && clock_now_us() >= until_us)
 			r = -ETIMEDOUT;
 		code = r < 0 ? link_fail(links[0], r) : serve_all(bench, run, &is_answered);
+		show_progress(bench, run);
 	}
 	return code;
 }
@@ -212,6 +214,7 @@ static int wait_some(struct bench *bench, char **ids, size_t n, struct bench_run
 			return fault_report(reply.error, reply.params);
 		continues = reply.continues;
 		note_end(bench, json_object_get(reply.params, "task"), run);
+		show_progress(bench, run);
 	}
 	return code;
 }
@@ -247,7 +250,7 @@ static int read_marks(struct bench *bench, uint64_t failed_before, struct bench_
 	auto_reply struct link_reply reply = {0};
 	const json_t *pool;
 
-	int code = bench_ask_pool(bench->control, bench->pool, &reply, &pool);
+	int code = sizing_ask(bench->control, bench->pool, &reply, &pool);
 	if (code)
 		return code;
 	uint64_t n_failed = count_failed(pool) - failed_before;
@@ -256,8 +259,10 @@ static int read_marks(struct bench *bench, uint64_t failed_before, struct bench_
 	run->workers = print_int(pool, "workers");
 	run->max_active = print_int(pool, "max_active");
 	run->max_queued = print_int(pool, "max_queued");
-	run->p50_us = print_int(pool, "total_us.p50");
-	run->p99_us = print_int(pool, "total_us.p99");
+	run->total_us = (struct spread){.p50 = print_int(pool, "total_us.p50"),
+		.p90 = print_int(pool, "total_us.p90"),
+		.p99 = print_int(pool, "total_us.p99"),
+		.max = print_int(pool, "total_us.max")};
 	return 0;
 }
 
@@ -276,7 +281,7 @@ static int prepare(struct bench *bench, uint64_t *ret_failed)
 		code = link_call(bench->control, "ResetMarks",
 			json_pack("{s:s}", "pool", bench->pool), &reset);
 	if (code == 0)
-		code = bench_ask_pool(bench->control, bench->pool, &stats, &pool);
+		code = sizing_ask(bench->control, bench->pool, &stats, &pool);
 	if (code == 0)
 		*ret_failed = count_failed(pool);
 	return code;
@@ -295,6 +300,7 @@ int bench_run(struct bench *bench, struct bench_run *ret_run)
 	if (code == 0)
 		code = wait_all(bench, &run);
 	uint64_t elapsed_us = clock_now_us() - start_us;
+	print_progress_end(bench->print);
 	if (code == 0)
 		code = read_marks(bench, failed_before, &run);
 	if (code)

@@ -11,11 +11,14 @@
 
 #include "base/mem.h"
 #include "client/link.h"
+#include "client/print.h"
+#include "client/spread.h"
 
 struct bench_poster;
 
 struct bench {
 	struct link *control;         /* borrows: the caller's; for everything but the posts */
+	struct print *print;          /* borrows: the caller's; for the progress */
 	json_t *post;                 /* owns: the parameters of every Post */
 	const char *pool;             /* borrows: the caller's */
 	bool may_reset;               /* ResetMarks is allowed to us */
@@ -29,20 +32,19 @@ struct bench {
 
 struct bench_run {
 	int64_t workers;
-	double seconds; /* from the first post to the end of the last task */
-	int64_t max_active, max_queued;
+	double seconds;                 /* from the first post to the end of the last task */
+	int64_t max_active, max_queued; /* not of a steady run */
 	uint64_t n_done, n_failed, n_refused;
 	uint64_t n_unseen;      /* ended, and forgotten by the daemon before we looked */
-	int64_t p50_us, p99_us; /* of the whole time of a task */
+	struct spread total_us; /* of the whole time of a task; p999 of a steady run only */
+	struct spread run_us;   /* of a steady run only: from its start */
+	int64_t late_us;        /* the same: by how much the latest post left behind its time */
 };
 
 /* `post` is taken over (NULL: no memory). socket, timeout_us: as link_init(). */
-int bench_init(struct bench *bench, struct link *control, json_t *post, uint64_t n,
-	size_t n_posters, const char *socket, uint64_t timeout_us) MUST_CHECK;
+int bench_init(struct bench *bench, struct link *control, struct print *print, json_t *post,
+	uint64_t n, size_t n_posters, const char *socket, uint64_t timeout_us) MUST_CHECK;
 void bench_done(struct bench *bench);
 int bench_run(struct bench *bench, struct bench_run *ret_run) MUST_CHECK;
-/* The pool's part of Stats: *ret_pool borrows from *ret_reply. */
-int bench_ask_pool(struct link *link, const char *pool, struct link_reply *ret_reply,
-	const json_t **ret_pool) MUST_CHECK;
 
 #endif

@@ -27,11 +27,11 @@ static int cell_number(bool is_terminal, const json_t *value, struct buf *out)
 
 static int cell_us(bool is_terminal, const json_t *value, struct buf *out)
 {
-	json_int_t us = json_integer_value(value);
+	double us = json_number_value(value); /* a mean is no integer */
 
 	if (is_terminal)
 		return text_append_duration(out, us > 0 ? (uint64_t)us : 0);
-	return buf_printf(out, "%.3f", (double)us / (double)US_PER_MS);
+	return buf_printf(out, "%.3f", us / (double)US_PER_MS);
 }
 
 static int cell_ms(bool is_terminal, const json_t *value, struct buf *out)

@@ -164,12 +164,13 @@ static int make_room(struct link *link)
 	return r < 0 ? link_fail(link, r) : 0;
 }
 
-int link_put_text(struct link *link, const char *method, const char *params, unsigned flags)
+int link_put_text(
+	struct link *link, const char *method, const char *params, unsigned flags, void *data)
 {
 	int code = link_open(link);
 
 	while (code == 0) {
-		int said = workpool_send(link->wp, method, params, flags, NULL);
+		int said = workpool_send(link->wp, method, params, flags, data);
 		if (said == WORKPOOL_OK)
 			return 0;
 		if (said == WORKPOOL_BAD_ARGUMENT)
@@ -187,7 +188,7 @@ int link_put(struct link *link, const char *method, json_t *params, unsigned fla
 	auto_json json_t *owned = params;
 	auto_free char *text = owned ? json_dumps(owned, JSON_COMPACT) : NULL;
 
-	return text ? link_put_text(link, method, text, flags) : fault_no_memory();
+	return text ? link_put_text(link, method, text, flags, NULL) : fault_no_memory();
 }
 
 int link_turn(

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "client/lib/workpool.h"
 
-#define LINK_TURN_MAX 64 /* connections that link_turn() serves at most */
+#define LINK_TURN_MAX 65 /* connections that link_turn() serves at most */
 
 struct link {
 	struct workpool *wp;           /* owns */
@@ -44,9 +44,9 @@ const char *link_path(const struct link *link); /* of the socket */
 /* Queues one call; `params` is taken over (NULL: there was no memory for them). flags: enum workpool_flags.
  * method without a dot: of org.workpool. If too much is queued it waits until the daemon has read some. */
 int link_put(struct link *link, const char *method, json_t *params, unsigned flags) MUST_CHECK;
-/* The same with an object as text. */
-int link_put_text(
-	struct link *link, const char *method, const char *params, unsigned flags) MUST_CHECK;
+/* The same with an object as text; `data` is for workpool_reply_data(). */
+int link_put_text(struct link *link, const char *method, const char *params, unsigned flags,
+	void *data) MUST_CHECK;
 /* Writes and reads what can be written and read, waits until something can be or until `until_us`. input_fd: a
  * descriptor that is only looked at (-1: none); ret_input: it can be read. All links are open. 0 or -errno. */
 int link_turn(struct link *const links[], size_t n, int input_fd, uint64_t until_us,

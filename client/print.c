@@ -12,13 +12,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "client/cell.h"
 #include "client/fault.h"
 #include "client/json.h"
 #include "client/text.h"
 
-#define COLUMN_GAP 2
-#define TITLE_MAX  32
+#define COLUMN_GAP  2
+#define TITLE_MAX   32
+#define PROGRESS_US (100 * US_PER_MS)
 
 static const struct {
 	const char *word;
@@ -364,6 +366,16 @@ void print_progress(struct print *print, const char *fmt, ...)
 	(void)fputs("\033[K", stderr);
 	(void)fflush(stderr);
 	print->progress_shown = true;
+}
+
+bool print_progress_is_due(struct print *print)
+{
+	uint64_t now_us = clock_now_us();
+
+	if (!print->has_progress || now_us - print->progress_us < PROGRESS_US)
+		return false;
+	print->progress_us = now_us;
+	return true;
 }
 
 void print_progress_end(struct print *print)

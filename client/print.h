@@ -53,8 +53,9 @@ struct print {
 	bool has_colour;
 	bool has_legend;
 	bool is_json;
-	bool has_progress;   /* standard error is a terminal, and not -q */
-	bool progress_shown; /* a line without its newline is there */
+	bool has_progress;    /* standard error is a terminal, and not -q */
+	bool progress_shown;  /* a line without its newline is there */
+	uint64_t progress_us; /* when print_progress_is_due() last said so */
 };
 
 /* when: "auto", "always" or "never". */
@@ -76,6 +77,8 @@ int print_json(struct print *print, const json_t *json) MUST_CHECK;
 /* A line on the terminal's standard error that the next one overwrites; nothing where that is no terminal. */
 void print_progress(struct print *print, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void print_progress_end(struct print *print);
+/* Some times a second, for those who have news more often than a person can read; never where nothing would be shown. */
+bool print_progress_is_due(struct print *print);
 
 /* The value at "a.b" of an object, or NULL; 0 and "" where there is none of that type. */
 const json_t *print_lookup(const json_t *object, const char *key);

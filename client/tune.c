@@ -4,6 +4,7 @@
 #include "client/tune.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define COARSE_GAIN 1.05 /* what the last two must have brought over all below */
@@ -14,9 +15,16 @@
 #define CV2_MIN   1.0
 #define CV2_MAX   4.0
 #define NEAR      1.15 /* neighbours that differ by more say little about each other */
-#define LIKELY                                                                                     \
-	1.0 /* standard errors: the highest of many means is mostly too high, by about so much … */
-#define SURE 2.0 /* … and what lies beyond these is no chance */
+#define TRIM      5    /* one in so many windows at each end does not count */
+
+/* Standard errors: the highest of many means is mostly too high, by about one, and what lies beyond two is no chance. */
+#define LIKELY 1.0
+#define SURE   2.0
+
+/* An answer is certain with errors within the tolerance, if it lies for sure between sizes that differ by no more than this … */
+#define CLOSE 1.5
+/* … or with errors within this part of the tolerance: more rounds would not change it. */
+#define NARROW 3.0
 
 void tune_init(struct tune *tune, const struct tune_options *options, uint32_t workers)
 {
@@ -43,7 +51,7 @@ static int measure_point(struct tune *tune, struct tune_point *point, uint64_t w
 	tune_measure *measure, void *arg)
 {
 	struct tune_window window = {.workers = point->workers,
-		.settle_tasks = settle_tasks(tune, point->workers),
+		.settle_tasks = tune->options.is_burst ? 0 : settle_tasks(tune, point->workers),
 		.tasks = tune->options.tasks,
 		.window_us = window_us};
 	struct tune_sample sample = {0};
@@ -105,9 +113,26 @@ static int search_coarse(struct tune *tune, tune_measure *measure, void *arg)
 		struct tune_point *point = &tune->coarse[i];
 
 		code = measure_point(tune, point, options->window_us, measure, arg);
-		point->mean = (point->per_s[0] + point->per_s[1]) / 2;
+		/* What disturbs a window mostly takes away. */
+		point->mean = fmax(point->per_s[0], point->per_s[1]);
 	}
 	return code;
+}
+
+/* The sizes of the fine search, none of them measured. */
+static void lay_sizes(struct tune *tune, uint32_t from, uint32_t to)
+{
+	memset(tune->points, 0, sizeof(tune->points));
+	tune->n_points = 0;
+	for (uint32_t workers = from; tune->n_points < TUNE_POINTS_MAX;) {
+		tune->points[tune->n_points++].workers = workers;
+		if (workers == to)
+			break;
+		uint32_t next = (uint32_t)lround(FINE_STEP * workers);
+		workers = next <= workers ? workers + 1 : next;
+		if (workers > to)
+			workers = to;
+	}
 }
 
 /* From the coarse search to the sizes of the fine one. */
@@ -125,17 +150,20 @@ static void lay_grid(struct tune *tune)
 			from = at->workers;
 	}
 	to = (uint32_t)ceil(FINE_TO * best->workers);
-	if (to > limit)
-		to = limit;
-	for (uint32_t workers = from; tune->n_points < TUNE_POINTS_MAX;) {
+	lay_sizes(tune, from, to < limit ? to : limit);
+}
+
+/* Of bursts: the sizes of a coarse search, but not more than the tasks of one can use. */
+static void lay_powers(struct tune *tune)
+{
+	const struct tune_options *options = &tune->options;
+	uint32_t to = options->workers_max;
+
+	if (to > options->tasks)
+		to = (uint32_t)options->tasks;
+	for (uint32_t workers = 1; workers < to; workers *= 2)
 		tune->points[tune->n_points++].workers = workers;
-		if (workers == to)
-			break;
-		uint32_t next = (uint32_t)lround(FINE_STEP * workers);
-		workers = next <= workers ? workers + 1 : next;
-		if (workers > to)
-			workers = to;
-	}
+	tune->points[tune->n_points++].workers = to;
 }
 
 static int measure_round(struct tune *tune, uint32_t round, tune_measure *measure, void *arg)
@@ -149,59 +177,88 @@ static int measure_round(struct tune *tune, uint32_t round, tune_measure *measur
 	return 0;
 }
 
-/* What all sizes together did in a round, as part of what they did in all rounds. */
-static double level_of(const struct tune *tune, uint32_t round, double overall)
+static int by_size(const void *a, const void *b)
 {
-	double sum = 0;
+	double x = *(const double *)a, y = *(const double *)b;
 
-	for (size_t i = 0; i < tune->n_points; i++)
-		sum += tune->points[i].per_s[round];
-	return overall > 0 ? sum / (double)tune->n_points / overall : 1;
+	return (x > y) - (x < y);
 }
 
-static double overall_mean(const struct tune *tune)
+/* Sorts them. */
+static double median(double *values, size_t n)
 {
-	double sum = 0;
+	qsort(values, n, sizeof(*values), by_size);
+	return n > 0 ? (values[(n - 1) / 2] + values[n / 2]) / 2 : 0;
+}
+
+static int64_t median_us(const int64_t *us, uint32_t n)
+{
+	double values[TUNE_ROUNDS_MAX] = {0};
+
+	for (uint32_t i = 0; i < n; i++)
+		values[i] = (double)us[i];
+	return (int64_t)median(values, n);
+}
+
+static double centre_of(const struct tune_point *point)
+{
+	double values[TUNE_ROUNDS_MAX] = {0};
+
+	memcpy(values, point->per_s, point->n * sizeof(*values));
+	return median(values, point->n);
+}
+
+/* What most sizes did in a round, as part of what they do: one that was disturbed in it is not to change the others. */
+static double level_of(const struct tune *tune, uint32_t round)
+{
+	double parts[TUNE_POINTS_MAX] = {0};
+	size_t n = 0;
 
 	for (size_t i = 0; i < tune->n_points; i++) {
-		for (uint32_t k = 0; k < tune->points[i].n; k++)
-			sum += tune->points[i].per_s[k];
+		double centre = centre_of(&tune->points[i]);
+		if (centre > 0)
+			parts[n++] = tune->points[i].per_s[round] / centre;
 	}
-	return sum / ((double)tune->n_points * tune->points[0].n);
+	double level = median(parts, n);
+	return level > 0 ? level : 1;
 }
 
-static int64_t median(const int64_t *values, uint32_t n)
+/*
+ * Mean and standard error without the highest and the lowest fifth (trimmed mean; its error from the winsorized variance, Yuen
+ * 1974): another program that takes the machine for a moment spoils a window, not the answer.
+ */
+static void average(struct tune_point *point, double *values)
 {
-	int64_t sorted[TUNE_ROUNDS_MAX];
+	uint32_t n = point->n, cut = n / TRIM;
+	double sum = 0, squares = 0, all = 0;
 
+	qsort(values, n, sizeof(*values), by_size);
+	for (uint32_t i = cut; i < n - cut; i++)
+		sum += values[i];
+	point->mean = sum / (n - 2 * cut);
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t at = i;
-		for (; at > 0 && sorted[at - 1] > values[i]; at--)
-			sorted[at] = sorted[at - 1];
-		sorted[at] = values[i];
+		double value = values[i < cut ? cut : i >= n - cut ? n - cut - 1 : i];
+		all += value;
+		squares += value * value;
 	}
-	return n > 0 ? sorted[n / 2] : 0;
+	double variance = n > 1 ? (squares - all * all / n) / (n - 1) : 0;
+	point->error = variance > 0 ? sqrt(variance * n) / (n - 2 * cut) : 0;
 }
 
 static void sum_up(struct tune *tune)
 {
-	double overall = overall_mean(tune);
+	double levels[TUNE_ROUNDS_MAX] = {0}, values[TUNE_ROUNDS_MAX] = {0};
 
+	for (uint32_t k = 0; k < tune->points[0].n; k++)
+		levels[k] = level_of(tune, k);
 	for (size_t i = 0; i < tune->n_points; i++) {
 		struct tune_point *point = &tune->points[i];
-		double sum = 0, squares = 0;
 
-		for (uint32_t k = 0; k < point->n; k++) {
-			double level = level_of(tune, k, overall);
-			double per_s = level > 0 ? point->per_s[k] / level : 0;
-			sum += per_s;
-			squares += per_s * per_s;
-		}
-		point->mean = sum / point->n;
-		double variance = point->n > 1 ? (squares - sum * point->mean) / (point->n - 1) : 0;
-		point->error = sqrt(variance > 0 ? variance / point->n : 0);
-		point->p50_us = median(point->p50s_us, point->n);
-		point->p99_us = median(point->p99s_us, point->n);
+		for (uint32_t k = 0; k < point->n; k++)
+			values[k] = point->per_s[k] / levels[k];
+		average(point, values);
+		point->p50_us = median_us(point->p50s_us, point->n);
+		point->p99_us = median_us(point->p99s_us, point->n);
 	}
 }
 
@@ -214,37 +271,6 @@ static double most_error(const struct tune *tune)
 			most = tune->points[i].error;
 	}
 	return most;
-}
-
-static double most_mean(const struct tune *tune)
-{
-	double most = 0;
-
-	for (size_t i = 0; i < tune->n_points; i++) {
-		if (tune->points[i].mean > most)
-			most = tune->points[i].mean;
-	}
-	return most;
-}
-
-static int search_fine(
-	struct tune *tune, tune_measure *measure, uint64_t (*elapsed_us)(void *arg), void *arg)
-{
-	const struct tune_options *options = &tune->options;
-
-	for (uint32_t round = 0; round < TUNE_ROUNDS_MAX; round++) {
-		/* Two at least: else there is no error of a mean. */
-		if (round >= 2 && elapsed_us(arg) > options->budget_us)
-			return 0;
-		int code = measure_round(tune, round, measure, arg);
-		if (code)
-			return code;
-		sum_up(tune);
-		if (round + 1 >= options->rounds &&
-			most_error(tune) <= options->tolerance * most_mean(tune))
-			return 0;
-	}
-	return 0;
 }
 
 static bool are_near(const struct tune_point *a, const struct tune_point *b)
@@ -277,16 +303,24 @@ static size_t first_good(const struct tune *tune, double errors)
 {
 	double tolerance = tune->options.tolerance * tune->points[tune->best].smoothed;
 	double reference = tune->points[tune->best].smoothed;
+	const struct tune_point *best = &tune->points[tune->best];
 
 	for (size_t i = 0; i < tune->best; i++) {
 		const struct tune_point *point = &tune->points[i];
-		double more = errors * point->error;
+		double more = errors * hypot(point->error, best->error);
 
 		if (!is_slow(tune, point->p99_us) && point->mean + more >= reference - tolerance &&
 			point->smoothed + more >= reference - 1.5 * tolerance)
 			return i;
 	}
 	return tune->best;
+}
+
+/* Each standard error is within such a part of the tolerance. */
+static bool has_errors_below(const struct tune *tune, double part)
+{
+	return most_error(tune) <=
+	       tune->options.tolerance / part * tune->points[tune->best].smoothed;
 }
 
 static void decide(struct tune *tune)
@@ -301,23 +335,83 @@ static void decide(struct tune *tune)
 	tune->chosen = first_good(tune, LIKELY);
 	tune->low = first_good(tune, SURE);
 	tune->high = first_good(tune, -SURE);
+	bool is_close = tune->points[tune->high].workers <= CLOSE * tune->points[tune->low].workers;
 	tune->is_certain =
-		most_error(tune) <= tune->options.tolerance * tune->points[tune->best].smoothed;
+		has_errors_below(tune, 1) && (is_close || has_errors_below(tune, NARROW));
 	tune->hit_max = tune->chosen + 1 == tune->n_points &&
 			tune->points[tune->chosen].workers == tune->options.workers_max;
 }
 
+/* The largest size is the best one by more than the tolerance. */
+static bool is_rising(const struct tune *tune)
+{
+	double enough = (1 - tune->options.tolerance) * tune->points[tune->best].mean;
+
+	for (size_t i = 0; i + 1 < tune->n_points; i++) {
+		if (tune->points[i].mean >= enough)
+			return false;
+	}
+	return tune->best + 1 == tune->n_points;
+}
+
+/* The coarse search saw each size for a moment only. Where the answer is at the edge of what it left, more is looked at. */
+static bool widen(struct tune *tune)
+{
+	uint32_t from = tune->points[0].workers, to = tune->points[tune->n_points - 1].workers;
+	uint32_t limit = tune->options.workers_max;
+	bool is_lower = tune->chosen == 0 && from > 1, is_higher = is_rising(tune) && to < limit;
+
+	if (tune->options.is_burst || (!is_lower && !is_higher))
+		return false;
+	if (is_lower)
+		from /= 2;
+	if (is_higher)
+		to = (uint32_t)ceil(FINE_TO * to);
+	lay_sizes(tune, from, to < limit ? to : limit);
+	return true;
+}
+
+static int search_fine(
+	struct tune *tune, tune_measure *measure, uint64_t (*elapsed_us)(void *arg), void *arg)
+{
+	const struct tune_options *options = &tune->options;
+
+	for (uint32_t round = 0; round < TUNE_ROUNDS_MAX;) {
+		bool is_late = elapsed_us(arg) > options->budget_us;
+
+		/* Two at least: else there is no error of a mean. */
+		if (round >= 2 && is_late)
+			return 0;
+		int code = measure_round(tune, round, measure, arg);
+		if (code)
+			return code;
+		sum_up(tune);
+		decide(tune);
+		round++;
+		if (round == 2 && !is_late && widen(tune))
+			round = 0;
+		else if (round >= options->rounds && tune->is_certain)
+			return 0;
+	}
+	return 0;
+}
+
 int tune_run(struct tune *tune, tune_measure *measure, uint64_t (*elapsed_us)(void *arg), void *arg)
 {
-	int code = search_coarse(tune, measure, arg);
+	int code = tune->options.is_burst ? 0 : search_coarse(tune, measure, arg);
 
-	if (code == 0) {
+	if (code)
+		return code;
+	if (tune->options.is_burst)
+		lay_powers(tune);
+	else
 		lay_grid(tune);
-		code = search_fine(tune, measure, elapsed_us, arg);
-	}
-	if (code == 0)
-		decide(tune);
-	return code;
+	return search_fine(tune, measure, elapsed_us, arg);
+}
+
+bool tune_is_found(const struct tune *tune)
+{
+	return tune->is_certain && !is_slow(tune, tune->points[tune->chosen].p99_us);
 }
 
 double tune_rate(const uint64_t *ends_us, size_t n)

@@ -41,18 +41,19 @@ typedef int tune_measure(
 struct tune_options {
 	uint32_t workers_max; /* 1 … */
 	uint64_t tasks;       /* in a window */
-	uint64_t window_us;   /* of the coarse search */
-	int64_t p99_us;       /* run times above are too long; 0: any */
-	double tolerance;     /* 0.02: two sizes within 2 % of the best are as good */
-	uint32_t rounds;      /* of the fine search, at least */
-	uint64_t budget_us;   /* no new round begins later than that */
+	bool is_burst; /* a window is that many tasks posted at once: sizes 1, 2, 4, …, no others */
+	uint64_t window_us; /* of the coarse search */
+	int64_t p99_us;     /* run times above are too long; 0: any */
+	double tolerance;   /* 0.02: two sizes within 2 % of the best are as good */
+	uint32_t rounds;    /* of the fine search, at least */
+	uint64_t budget_us; /* no new round begins later than that */
 };
 
 struct tune_point {
 	uint32_t workers;
 	double per_s[TUNE_ROUNDS_MAX];
 	uint32_t n;  /* rounds */
-	double mean; /* ends a second; each round weighed by its own level: a machine that is slow for a while is so for all */
+	double mean; /* ends a second, trimmed; each round weighed by its own level: a machine that is slow for a while is so for all */
 	double error;    /* standard error of the mean */
 	double smoothed; /* with its neighbours, 1-2-1 */
 	int64_t p50_us;  /* medians of the rounds'; as p99 */
@@ -70,12 +71,14 @@ struct tune {
 	double cv2;       /* of the last sample */
 	size_t best;      /* the point with the highest smoothed mean */
 	size_t chosen;    /* the least one that is as good */
-	bool is_certain;
+	bool is_certain; /* each error is within the tolerance, and low and high are close or the errors small */
 	size_t low, high; /* when it is not: the answer lies from the one to the other */
 	bool hit_max;     /* the best one was the largest that was allowed */
 };
 
 void tune_init(struct tune *tune, const struct tune_options *options, uint32_t workers);
+/* The answer is one: certain, and its tasks are as quick as they have to be. */
+bool tune_is_found(const struct tune *tune);
 /* Measures and decides. elapsed_us: since the begin, for the budget; borrows only while it runs. */
 int tune_run(struct tune *tune, tune_measure *measure, uint64_t (*elapsed_us)(void *arg),
 	void *arg) MUST_CHECK;

@@ -31,6 +31,8 @@ static const struct flag flags[FLAG_NAMES] = {
 #define USAGE_WIDTH 32 /* of verb and arguments in the overview */
 #define FLAG_WIDTH  20 /* of "--name ARGUMENT" */
 
+#define PERCENT_UNIT 1e4 /* millionths */
+
 #define MANY         SIZE_MAX
 #define F(NAME)      (UINT64_C(1) << FLAG_NAME_##NAME)
 #define GLOBAL_FLAGS (F(POOL) - 1) /* the rows before that one */
@@ -103,6 +105,20 @@ static int read_number(const struct flag *flag, const char *value, void *field)
 	return 0;
 }
 
+static int read_percent(const struct flag *flag, const char *value, void *field)
+{
+	char *end = NULL;
+	/* No locale is set: the point is a point. */
+	double percent = value[0] >= '0' && value[0] <= '9' ? strtod(value, &end) : -1;
+	double least = (double)flag->min / PERCENT_UNIT, most = (double)flag->max / PERCENT_UNIT;
+
+	if (!(percent >= least && percent <= most) || strcmp(end + (*end == '%'), "") != 0)
+		return fault_say(CODE_USAGE, "--%s: from %g%% to %g%%, not \"%s\"", flag->name,
+			least, most, value);
+	*(uint64_t *)field = (uint64_t)(percent * PERCENT_UNIT + 0.5);
+	return 0;
+}
+
 static int read_duration(const struct flag *flag, const char *value, void *field)
 {
 	uint64_t us = 0;
@@ -126,6 +142,7 @@ static const struct {
 	[FLAG_WORD] = {read_word, false, false},
 	[FLAG_LIST] = {read_list, true, true},
 	[FLAG_NUMBER] = {read_number, true, true},
+	[FLAG_PERCENT] = {read_percent, true, true},
 	[FLAG_DURATION] = {read_duration, true, true},
 	[FLAG_DURATION_OPT] = {read_duration, false, true},
 };

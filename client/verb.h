@@ -25,24 +25,26 @@ struct opt_list {
 
 /* One field for each row of flags.def, of the type that its kind says. */
 struct opts {
-	const char *socket, *colour, *pool, *name, *mode, *state, *handler, *workers,
-		*unique; /* borrow: argv */
+	const char *socket, *colour, *pool, *name, *mode, *state, *handler, *workers, *unique,
+		*args, *compare, *plot; /* borrow: argv */
 	bool is_json, no_legend, is_quiet, is_verbose, wants_help, wants_version;
 	bool reset_marks, wants_settled, is_all, is_mine, propagate, more, oneway, is_followed,
-		is_dry_run;
+		is_dry_run, is_closed, is_yes, is_applied;
 	struct opt_list by_name, kinds;
 	uint64_t timeout_us, task_us, wait_us, watch_us, for_us, stop_us, delay_us, expires_us,
 		room_us;
-	uint64_t rate, capacity, limit, count, runs, clients, priority, retries;
+	uint64_t rate, capacity, limit, count, runs, clients, priority, retries, workers_max, burst;
+	uint64_t p99_us, budget_us, tolerance; /* tolerance: millionths */
 };
 
 enum flag_kind {
-	FLAG_SET,    /* bool */
-	FLAG_TEXT,   /* const char *, not empty */
-	FLAG_WHEN,   /* const char *: auto, always, never */
-	FLAG_WORD,   /* const char *: the flag's own name; only one of the flags with this field */
-	FLAG_LIST,   /* struct opt_list of texts, none of them empty */
-	FLAG_NUMBER, /* uint64_t from min to max */
+	FLAG_SET,     /* bool */
+	FLAG_TEXT,    /* const char *, not empty */
+	FLAG_WHEN,    /* const char *: auto, always, never */
+	FLAG_WORD,    /* const char *: the flag's own name; only one of the flags with this field */
+	FLAG_LIST,    /* struct opt_list of texts, none of them empty */
+	FLAG_NUMBER,  /* uint64_t from min to max */
+	FLAG_PERCENT, /* uint64_t, millionths, from min to max: "5%", "0.5" */
 	FLAG_DURATION,     /* uint64_t, microseconds */
 	FLAG_DURATION_OPT, /* the same; --flag without =D is 0 */
 	FLAG_KINDS

@@ -112,7 +112,7 @@ static int add_line(struct batch *batch, struct view line)
 	auto_free char *text = mem_dup(line.data, line.len);
 	if (!text)
 		return fault_no_memory();
-	int code = link_put_text(&batch->ctl->link, "Post", text, 0);
+	int code = link_put_text(&batch->ctl->link, "Post", text, 0, NULL);
 	if (code)
 		return code;
 	batch->slots[batch->tail++ % WINDOW].error = NULL;

@@ -13,11 +13,11 @@ from kit.client import DEADLINE
 
 pytestmark = pytest.mark.short
 VERBS = ("status", "post", "batch", "stats", "resize", "pause", "resume", "drain", "shutdown", "list", "show", "explain", "wait", "log",
-         "cancel", "retry", "handlers", "pools", "events", "bench", "reload", "config", "store", "ping", "describe", "call")
+         "cancel", "retry", "handlers", "pools", "events", "bench", "tune", "reload", "config", "store", "ping", "describe", "call")
 CODES = {0, 1, 2, 3, 4, 5, 69, 70, 75, 77, 78, 124, 130}
 NOWHERE = "/no/such/workpool.sock"
 WORDS = {"D": "1s", "N": "1", "N,N…": "1,2", "PATH": "/x", "POOL": "p", "NAME": "n", "STATE": "done", "HANDLER": "h", "WHEN": "never",
-         "KEY": "k", "KIND,KIND…": "done,failed"}
+         "KEY": "k", "KIND,KIND…": "done,failed", "TASKS": "20", "N%": "5%", "JSON": "{}", "FILE": "/x", "FILE.svg": "/x"}
 
 
 def run(*args, code=0, **options):
@@ -36,7 +36,7 @@ def usage_error(*args):
 def flags_of(text):
     """[(letter or "", name, ARGUMENT or "", is optional)…] of a help text."""
     return [(match[1] or "", match[2], match[4] or match[5] or "", bool(match[3]))
-            for match in re.finditer(r"^  (?:-(\w)|  )[, ] --([a-z-]+)(?:(\[=)(\S+)\]| (\S+))? {1,}", text, re.M)]
+            for match in re.finditer(r"^  (?:-(\w)|  )[, ] --([a-z0-9-]+)(?:(\[=)(\S+)\]| (\S+))? {1,}", text, re.M)]
 
 
 def test_help_names_every_verb_every_global_flag_and_every_exit_code():

@@ -1,5 +1,6 @@
 """wpctl bench (wpctl.md, "the table of the program that this one descends from"): its lines, its summary, the marks, and the pool
 put back as it was."""
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ from kit.client import DEADLINE
 LINE = re.compile(r"CPU\[(\d+)\] Workers\[(\d+)\] AmountOfWork\[(\d+)\] Duration\[(\d+\.\d{6})\] MaxActive\[(\d+)\] MaxQueued\[(\d+)\]"
                   r"(?: Failed\[(\d+)\])?(?: Refused\[(\d+)\])?")
 SUMMARY = re.compile(r"(\d+) *workers : (\d+\.\d{6}) :(?: ~(\d+) Milliseconds (Faster|Slower)| (the same))?")
-TIMES = re.compile(r"(\d+) *workers : (\d+\.\d) tasks/s : total p50 (\S+ \S+), p99 (\S+ \S+)")
+TIMES = re.compile(r"(\d+) *workers : (\d+\.\d) tasks/s : total p50 (\S+ \S+), p90 (\S+ \S+), p99 (\S+ \S+)")
 POOL = "[pool default]\nworkers = 3\ncapacity = 5\n"
 SLEEP = '{"ms":30}'
 
@@ -189,10 +190,11 @@ def test_bench_of_a_paused_pool_is_code_3_and_changes_nothing(daemon):
     (["nope"], 4, "NoSuchHandler"), (["noop", "-p", "nope"], 4, "NoSuchPool"), (["noop", "--workers", "0"], 2, "--workers"),
     (["noop", "--workers", "8,x"], 2, "--workers"), (["noop", "--workers", ",".join("1" * 17)], 2, "--workers"),
     (["noop", "--workers", "100000"], 2, "InvalidParameter: workers"), (["sleep", '{"ms":"x"}'], 2, "InvalidParameter: args.ms"),
+    (["sleep", '{"ms":"x"}', "--closed", "-c", "5"], 2, "InvalidParameter: args.ms"),
 ])
 def test_bench_that_cannot_be_is_refused_and_changes_nothing(daemon, args, code, word):
     ended = bench(daemon, *args, code=code)
-    assert word in ended.stderr and ended.stdout == ""
+    assert word in ended.stderr and ended.stderr.count("\n") == 1 and ended.stdout == ""
     check_put_back(daemon)
 
 
@@ -230,3 +232,116 @@ def test_bench_drains_nothing_of_others(daemon):
     bench(daemon, "noop", "-n", "20", "--runs", "2", "--workers", "4,2")
     assert client.recv()["task"]["state"] == "done"
     check_put_back(daemon)
+
+
+# Loads that last.
+
+def rows(daemon, *args, **options):
+    return cli.table(bench(daemon, *args, **options).stdout.splitlines())
+
+
+@pytest.mark.short
+def test_open_load_posts_at_its_rate_whatever_becomes_of_the_posts(daemon):
+    """A worker does 50 tasks a second, 200 come: without a pause the queue is full, and who waits in it waits from when its post was due."""
+    cli.Ctl(daemon.path)("resize", "default", "1")
+    ended = bench(daemon, "sleep", '{"ms":20}', "--rate", "200", "-n", "100", code=1)
+    (row,) = cli.table(ended.stdout.splitlines())
+    assert int(row["done"]) + int(row["refused"]) == 100 and int(row["failed"]) == 0
+    assert int(row["refused"]) > 0 and f"0 of 100 tasks failed, {row['refused']} were refused" in ended.stderr
+    assert row["workers"] == "1" and float(row["p50"]) > float(row["run_p50"]) >= 20, "the queue counts"
+    pool = daemon.client().pool()
+    assert (pool["workers"], pool["capacity"], pool["refused"]) == (1, 5, int(row["refused"])), "nobody asked for another size"
+    cli.Ctl(daemon.path)("resize", "default", "3")
+
+
+@pytest.mark.short
+def test_json_of_an_open_load_has_all(start):
+    daemon = start("[pool default]\nworkers = 2\n")
+    # On a busy machine a line on standard error says that posts were late.
+    doc = json.loads(bench(daemon, "noop", "--rate", "500", "-n", "50", "--runs", "2", "--workers", "3,1", "--json").stdout)
+    assert (doc["mode"], doc["rate_wanted"], doc["tasks"], doc["handler"]) == ("open", 500, 50, "noop")
+    assert [run["workers"] for run in doc["runs"]] == [3, 1, 3, 1] and [size["workers"] for size in doc["sizes"]] == [3, 1]
+    for run in doc["runs"]:
+        assert run["done"] == 50 and run["p50_us"] <= run["p90_us"] <= run["p99_us"] <= run["p999_us"] <= run["max_us"]
+        assert 0 < run["run_us"]["p50"] <= run["max_us"] and run["duration"] >= 49 / 500
+    assert daemon.client().pool()["workers"] == 2
+
+
+@pytest.mark.short
+def test_closed_load_has_a_task_under_way_for_each_connection(daemon):
+    (row,) = rows(daemon, "sleep", '{"ms":5}', "--closed", "-c", "7", "-n", "100", "--workers", "7")
+    assert (row["workers"], row["done"], row["refused"]) == ("7", "100", "0")
+    pool = daemon.client().pool()
+    assert pool["max_active"] == 7 and pool["max_queued"] <= 5
+    check_put_back(daemon)
+
+
+@pytest.mark.short
+def test_load_that_lasts_needs_no_admin_for_a_size_that_is_there(start, lacks):
+    if os.geteuid() != 0:
+        lacks("only root can become another user")
+    daemon = start(POOL)
+    os.chmod(daemon.path, 0o666)
+    path = shutil.copy(cli.program("wpctl"), daemon.file("wpctl"))
+    for more, code in (((), 0), (("--workers", "4"), 77)):
+        ended = subprocess.run([path, "-s", daemon.path, "bench", "noop", "--closed", "-n", "30", *more], capture_output=True,
+                               text=True, user=65534, group=65534, extra_groups=[], check=False, timeout=3 * DEADLINE)
+        assert ended.returncode == code, ended
+
+
+@pytest.mark.short
+@pytest.mark.parametrize("load", [["--rate", "1000"], ["--closed", "-c", "8"]])
+def test_interrupted_load_takes_its_tasks_back(daemon, load):
+    with cli.Process(daemon.path, "bench", "sleep", '{"ms":60000}', "-n", "500", "--workers", "4", *load) as process:
+        daemon.until(lambda pool: pool["active"] == 4 and pool["queued"] > 0)
+        process.signal(signal.SIGINT)
+        assert process.end()[0] == 130
+    daemon.until(lambda pool: pool["active"] == pool["queued"] == 0)
+    check_put_back(daemon)
+
+
+@pytest.mark.short
+def test_load_ends_when_the_pool_is_paused(daemon):
+    with cli.Process(daemon.path, "bench", "sleep", '{"ms":5}', "-n", "100000", "--closed", "--workers", "4") as process:
+        daemon.until(lambda pool: pool["done"] > 3)
+        cli.Ctl(daemon.path)("pause", "default")
+        code, _, err = process.end()
+    assert code == 3 and 'pool "default" was paused' in err
+    check_put_back(daemon)
+    cli.Ctl(daemon.path)("resume", "default")
+
+
+@pytest.mark.short
+def test_progress_is_shown_on_a_terminal_only(daemon):
+    text = cli.on_terminal(daemon.path, "bench", "sleep", '{"ms":20}', "--closed", "-n", "50")
+    assert " of 50 posted, " in text and text.rstrip().count("\n") == 1, "the table alone is left"
+    assert " of 30 posted, " in cli.on_terminal(daemon.path, "bench", "sleep", '{"ms":60}', "-n", "30", "--runs", "1", "--workers", "3")
+    assert bench(daemon, "noop", "--closed", "-n", "50").stderr == ""
+
+
+@pytest.mark.short
+def test_compare_prints_ratios_to_an_earlier_run(daemon):
+    args = ["bench", "sleep", '{"ms":5}', "--closed", "-c", "4", "-n", "40", "--workers", "4,2"]
+    earlier = cli.Ctl(daemon.path)("-j", *args)
+    path = daemon.write("earlier", earlier)
+    before, now = bench(daemon, *args[1:], "--compare", path).stdout.split("\n\n")
+    assert len(cli.table(before.splitlines())) == 2
+    for row, size in zip(cli.table(now.splitlines()), json.loads(earlier)["sizes"]):
+        assert int(row["workers"]) == size["workers"] and abs(float(row["ended/s_before"]) - size["rate"]) < 0.001
+        assert abs(float(row["ended/s_ratio"]) - float(row["ended/s"]) / size["rate"]) < 0.001
+        assert abs(float(row["p50_before"]) - size["p50_us"] / 1000) < 0.001
+    (doc,) = cli.Ctl(daemon.path).json(*args, "--compare", path)
+    assert [row["workers"] for row in doc["compared"]] == [4, 2] and doc["compared"][0]["rate_before"] == json.loads(earlier)["sizes"][0]["rate"]
+    ended = bench(daemon, *args[1:], "--compare", path, "-n", "20", "--workers", "4")
+    assert ended.stderr == 'wpctl: bench: compared with another load: "tasks" is not the same\n'
+
+
+@pytest.mark.short
+@pytest.mark.parametrize("args, word", [
+    (["--rate", "5", "--closed"], "either --rate or --closed"), (["--rate", "0"], "--rate"), (["--compare", "/nowhere"], "--compare: /nowhere: No such file"),
+    (["--compare", "FILE"], "not what wpctl bench --json writes"),
+])
+def test_load_that_makes_no_sense_is_refused_before_it_begins(daemon, args, word):
+    args = [daemon.write("file", '{"sizes":[]}') if arg == "FILE" else arg for arg in args]
+    assert word in bench(daemon, "noop", *args, code=2).stderr
+    assert daemon.client().pool()["posted"] == 0
