@@ -244,6 +244,13 @@ static void set_answer(struct talk *talk, struct result *result)
 	buf_done(&json);
 }
 
+/* Somebody is told what it wrote to standard error. Else what is still in that pipe is the keeper's to drop. */
+static bool tells_err(const struct talk *talk)
+{
+	return talk->stage != STAGE_ANSWERED || talk->answer.type == COPROC_ERROR ||
+	       task_is_followed(talk->attend.task);
+}
+
 static void set_result(struct talk *talk, int r, struct result *result)
 {
 	const struct capture *err = &talk->coprocess->program.err;
@@ -321,7 +328,8 @@ static bool run_in(
 	int r = converse(&talk);
 	if (r == 0)
 		r = wait_for_start(&talk);
-	capture_catch_up(&coprocess->program.err);
+	if (tells_err(&talk))
+		capture_catch_up(&coprocess->program.err);
 	attend_end(&talk.attend);
 	bool is_run = talk.stage != STAGE_UNREAD;
 	if (is_run)
@@ -344,7 +352,8 @@ static int start(struct coprocess *coprocess, char ret_why[SETTING_WHY_SIZE])
 		r = program_start(&coprocess->program, config, &env);
 		exec_config_free_words(&env);
 	}
-	(void)snprintf(ret_why, SETTING_WHY_SIZE, "%s", strerror(-r));
+	if (r < 0)
+		(void)snprintf(ret_why, SETTING_WHY_SIZE, "%s", strerror(-r));
 	return r;
 }
 
@@ -388,7 +397,8 @@ static void coprocess_run(struct work *task, struct result *result)
 
 	buf_init(&head, HEAD_BYTES);
 	int r = coproc_write_task(&about, &head);
-	(void)snprintf(why, sizeof(why), "%s", strerror(-r));
+	if (r < 0)
+		(void)snprintf(why, sizeof(why), "%s", strerror(-r));
 	do {
 		if (r == 0)
 			r = find_program(task, &coprocess, why);

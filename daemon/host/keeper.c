@@ -9,10 +9,15 @@
  * standard output, or the end of it, costs it its place. So nothing of an idle program waits in a pipe for the next task,
  * and none can write without end.
  *
+ * Watching costs six system calls, so a program is watched only when it has been idle for a while: one that works all the
+ * time never is, and each task begins with a look at its program anyway. While there is one that is idle and not watched
+ * the timer runs, so the thread wakes ten times a second at most, and not at all once all idle ones are watched.
+ *
  * Lock: keeper->lock; a thread that holds it may take the spawner's, and nobody takes another one under it. Programs
  * in `leaving` are the keeper thread's alone: signals, which may wait for the spawner, are sent without the lock.
- * Invariants: a descriptor is in epoll only while its program is idle or leaves; of one worker and handler at most one
- * program leaves at its leisure: when the next one retires it is KILLed, so that they cannot pile up.
+ * Invariants: a descriptor is in epoll only while its program is idle or leaves; the timer is set to wake_at_us; of one
+ * worker and handler at most one program leaves at its leisure: when the next one retires it is KILLed, so that they
+ * cannot pile up.
  */
 #include "host/keeper.h"
 
@@ -22,7 +27,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,7 +40,8 @@
 #define END_US (1 * US_PER_SEC) /* between the end of its input and TERM */
 #define WAIT_US                                                                                    \
 	(1500 * US_PER_MS) /* for all to leave with the host; the daemon gives that 2 seconds */
-#define IDLE_BYTES (1024u * 1024)   /* of standard error without a task: more costs it its place */
+#define WATCH_US   (100 * US_PER_MS) /* so long idle, and it is watched */
+#define IDLE_BYTES (1024u * 1024)    /* of standard error without a task: more costs it its place */
 #define LOOK_US    (1 * US_PER_SEC) /* between two looks at one that was KILLed and is still there */
 #define KEEP_BYTES (64u * 1024)     /* a buffer larger than this is given back between two tasks */
 #define LINE_BYTES 1024u            /* of a line beside a result, with room to spare */
@@ -91,15 +97,20 @@ static void tell_unfit(const struct coprocess *coprocess, const char *why)
 static const char *find_fault(struct coprocess *coprocess, bool *ret_is_closing)
 {
 	struct program *program = &coprocess->program;
-	struct pollfd out = {.fd = program->out.fd, .events = POLLIN};
+	struct pollfd fds[] = {{.fd = program->out.fd, .events = POLLIN},
+		{.fd = program->err.fd, .events = POLLIN}};
+	const struct pollfd *out = &fds[0], *err = &fds[1];
 
-	capture_catch_up(&program->err);
-	buf_truncate(&program->err.kept, 0);
-	*ret_is_closing = out.fd < 0 || (poll(&out, 1, 0) > 0 && (out.revents & POLLIN) == 0) ||
+	(void)poll(fds, ARRAY_SIZE(fds), 0);
+	if (err->revents != 0) {
+		capture_catch_up(&program->err);
+		buf_truncate(&program->err.kept, 0);
+	}
+	*ret_is_closing = out->fd < 0 || (out->revents != 0 && (out->revents & POLLIN) == 0) ||
 			  program_has_ended(program);
 	if (*ret_is_closing)
 		return NULL;
-	if (out.revents != 0)
+	if (out->revents != 0)
 		return "wrote to its standard output";
 	if (program->err.total_bytes > IDLE_BYTES)
 		return "wrote more than a megabyte to its standard error";
@@ -118,6 +129,19 @@ static struct coprocess *find(
 	return NULL;
 }
 
+/* With the lock held: the thread wakes by then at the latest. */
+static void wake_by(struct keeper *keeper, uint64_t at_us)
+{
+	uint64_t us = at_us - CLOCK_AHEAD_US;
+	struct itimerspec when = {
+		.it_value = {(time_t)(us / US_PER_SEC), (long)(us % US_PER_SEC * 1000)}};
+
+	if (at_us >= keeper->wake_at_us)
+		return;
+	keeper->wake_at_us = at_us;
+	(void)timerfd_settime(keeper->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
 /* With the lock held. It is in no list and not watched. */
 static void retire(struct keeper *keeper, struct coprocess *coprocess, enum retire how)
 {
@@ -133,14 +157,16 @@ static void retire(struct keeper *keeper, struct coprocess *coprocess, enum reti
 	}
 	TAILQ_INSERT_TAIL(&keeper->retired, coprocess, link);
 	keeper->n_leaving++;
-	(void)!write(keeper->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
+	wake_by(keeper, now_us);
 }
 
 /* With the lock held: out of the list of idle ones. */
 static void take_idle(struct keeper *keeper, struct coprocess *coprocess)
 {
 	TAILQ_REMOVE(&keeper->idle, coprocess, link);
-	watch(keeper, coprocess, EPOLL_CTL_DEL);
+	if (coprocess->is_watched)
+		watch(keeper, coprocess, EPOLL_CTL_DEL);
+	coprocess->is_watched = false;
 }
 
 /* false: it may have a task. Else it leaves, and the log tells why. */
@@ -203,7 +229,8 @@ void keeper_put(struct keeper *keeper, struct coprocess *coprocess)
 		retire(keeper, coprocess, RETIRE_KINDLY);
 	} else {
 		TAILQ_INSERT_HEAD(&keeper->idle, coprocess, link);
-		watch(keeper, coprocess, EPOLL_CTL_ADD);
+		coprocess->since_us = clock_now_us();
+		wake_by(keeper, coprocess->since_us + WATCH_US);
 	}
 	(void)pthread_mutex_unlock(&keeper->lock);
 }
@@ -277,6 +304,23 @@ static void on_event(struct keeper *keeper, uint64_t number)
 	}
 }
 
+/* Those that have been idle for a while. */
+static void watch_idle(struct keeper *keeper)
+{
+	struct coprocess *coprocess;
+	uint64_t now_us = clock_now_us();
+
+	TAILQ_FOREACH (coprocess, &keeper->idle, link) {
+		if (coprocess->is_watched)
+			continue;
+		coprocess->is_watched = now_us >= coprocess->since_us + WATCH_US;
+		if (coprocess->is_watched)
+			watch(keeper, coprocess, EPOLL_CTL_ADD);
+		else
+			wake_by(keeper, coprocess->since_us + WATCH_US);
+	}
+}
+
 /* From `retired` to the thread's own; who is leaving at its leisure for the same worker has had its time. */
 static void take_retired(struct keeper *keeper)
 {
@@ -337,8 +381,8 @@ static uint64_t due_us(const struct coprocess *coprocess, uint64_t now_us)
 	return coprocess->kill_at_us > 0 ? coprocess->kill_at_us : now_us + LOOK_US;
 }
 
-/* A step for each that leaves; when the next one is due. */
-static uint64_t tend(struct keeper *keeper)
+/* A step for each that leaves. */
+static void tend(struct keeper *keeper)
 {
 	struct coprocess *coprocess, *next;
 	uint64_t first_us = UINT64_MAX, now_us = clock_now_us();
@@ -360,35 +404,28 @@ static uint64_t tend(struct keeper *keeper)
 	keeper->n_leaving -= n_gone;
 	if (keeper->n_leaving == 0)
 		(void)pthread_cond_broadcast(&keeper->empty);
+	wake_by(keeper, first_us);
 	(void)pthread_mutex_unlock(&keeper->lock);
-	return first_us;
-}
-
-static int timeout_ms(uint64_t until_us)
-{
-	uint64_t now_us = clock_now_us();
-
-	if (until_us == UINT64_MAX)
-		return -1;
-	return now_us >= until_us ? 0 : (int)((until_us - now_us) / US_PER_MS) + 1;
 }
 
 static void *keep(void *arg)
 {
 	struct keeper *keeper = arg;
 	struct epoll_event events[EVENTS];
-	uint64_t next_us = UINT64_MAX, news;
+	uint64_t n_times;
 
 	for (;;) {
-		int n = epoll_wait(keeper->epoll_fd, events, EVENTS, timeout_ms(next_us));
+		int n = epoll_wait(keeper->epoll_fd, events, EVENTS, -1);
 
 		(void)pthread_mutex_lock(&keeper->lock);
-		(void)!read(keeper->wake_fd, &news, sizeof(news));
+		(void)!read(keeper->timer_fd, &n_times, sizeof(n_times));
+		keeper->wake_at_us = UINT64_MAX; /* whoever has a time says it anew */
 		for (int i = 0; i < n; i++)
 			on_event(keeper, events[i].data.u64);
 		take_retired(keeper);
+		watch_idle(keeper);
 		(void)pthread_mutex_unlock(&keeper->lock);
-		next_us = tend(keeper);
+		tend(keeper);
 	}
 	return NULL;
 }
@@ -403,11 +440,11 @@ int keeper_open(struct keeper **ret_keeper)
 	TAILQ_INIT(&keeper->retired);
 	TAILQ_INIT(&keeper->leaving);
 	auto_fd int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	auto_fd int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (epoll_fd < 0 || wake_fd < 0)
+	auto_fd int timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (epoll_fd < 0 || timer_fd < 0)
 		return -errno;
 	struct epoll_event event = {.events = EPOLLIN}; /* data 0: no program has this number */
-	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, wake_fd, &event) < 0)
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, timer_fd, &event) < 0)
 		return -errno;
 	int error = pthread_mutex_init(&keeper->lock, NULL);
 	if (error == 0)
@@ -416,7 +453,8 @@ int keeper_open(struct keeper **ret_keeper)
 		return -error;
 	keeper->workers = UINT32_MAX;
 	keeper->epoll_fd = take_fd(epoll_fd);
-	keeper->wake_fd = take_fd(wake_fd);
+	keeper->timer_fd = take_fd(timer_fd);
+	keeper->wake_at_us = UINT64_MAX;
 	*ret_keeper = take(keeper);
 	return 0;
 }

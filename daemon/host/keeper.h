@@ -20,7 +20,10 @@ struct coprocess {
 	uint32_t worker;           /* the daemon's number of the one that it is for */
 	uint64_t number;           /* of no other program of this host */
 	uint64_t n_tasks;          /* that it has answered */
-	struct buf lines;          /* from its standard output, not read yet */
+	/* While it is idle: */
+	uint64_t since_us;
+	bool is_watched;
+	struct buf lines; /* from its standard output, not read yet */
 	/* On its way out: */
 	uint64_t term_at_us; /* 0: done, or not to be */
 	uint64_t kill_at_us; /* the same */
@@ -32,8 +35,9 @@ TAILQ_HEAD(coprocess_list, coprocess);
 
 struct keeper {
 	int epoll_fd; /* owns: the descriptors of idle programs, and of those that leave; data: the program's number */
-	int wake_fd;          /* owns: there is something in `retired`, or the last look is due */
+	int timer_fd;         /* owns: the thread has something to do at wake_at_us */
 	pthread_mutex_t lock; /* guards what follows */
+	uint64_t wake_at_us;  /* UINT64_MAX: not before something happens */
 	pthread_cond_t empty;
 	struct coprocess_list idle;    /* owns; the one that had a task last is first */
 	struct coprocess_list retired; /* owns: until the thread sees them */
