@@ -47,24 +47,47 @@ static const struct param params[] = {
 		.max = TEXT_MAX},
 };
 
+static int append(struct buf *out, struct view text)
+{
+	return buf_append(out, text.data, text.len);
+}
+
+static int append_number(struct buf *out, struct view name, uint64_t value)
+{
+	char digits[STR_U64_SIZE];
+	size_t len = str_from_u64(value, digits);
+	int r = append(out, name);
+
+	return r == 0 ? buf_append(out, digits, len) : r;
+}
+
+/* Seconds with six decimals. */
+static int append_deadline(struct buf *out, uint64_t wall_us)
+{
+	return wall_us == 0 ? append(out, VIEW_LIT("null"))
+			    : buf_printf(out, "%" PRIu64 ".%06" PRIu64, wall_us / US_PER_SEC,
+				      wall_us % US_PER_SEC);
+}
+
 int coproc_write_task(const struct coproc_task *task, struct buf *out)
 {
-	uint64_t deadline_us = task->deadline_wall_us;
 	size_t before = buf_len(out);
 
-	int r = buf_printf(out, "{\"id\":%" PRIu64 ",\"handler\":", task->id);
+	int r = append_number(out, VIEW_LIT("{\"id\":"), task->id);
+	if (r == 0)
+		r = append(out, VIEW_LIT(",\"handler\":"));
 	if (r == 0)
 		r = buf_append_json_string(out, task->handler.data, task->handler.len);
 	if (r == 0)
-		r = buf_printf(out, ",\"worker\":%" PRIu32 ",\"attempt\":%" PRIu32 ",\"deadline\":",
-			task->worker, task->attempt);
-	if (r == 0 && deadline_us > 0)
-		r = buf_printf(out, "%" PRIu64 ".%06" PRIu64, deadline_us / US_PER_SEC,
-			deadline_us % US_PER_SEC);
-	else if (r == 0)
-		r = buf_printf(out, "null");
+		r = append_number(out, VIEW_LIT(",\"worker\":"), task->worker);
 	if (r == 0)
-		r = buf_printf(out, ",\"args\":");
+		r = append_number(out, VIEW_LIT(",\"attempt\":"), task->attempt);
+	if (r == 0)
+		r = append(out, VIEW_LIT(",\"deadline\":"));
+	if (r == 0)
+		r = append_deadline(out, task->deadline_wall_us);
+	if (r == 0)
+		r = append(out, VIEW_LIT(",\"args\":"));
 	if (r < 0)
 		buf_truncate(out, before);
 	return r;
