@@ -220,10 +220,29 @@ static int append_special(struct buf *buf, const char *data, size_t len, size_t 
 	return buf_append(buf, data, n);
 }
 
+/*
+ * All of eight bytes are plain: no top bit is set, none is below a blank, and none of them is '"' or '\\', which subtracting takes
+ * below zero. A borrow out of a byte that is not plain may hide nothing but what is behind it.
+ */
+static bool are_plain(uint64_t eight)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t below = eight - 0x20 * ones, quote = (eight ^ '"' * ones) - ones,
+		 backslash = (eight ^ '\\' * ones) - ones;
+
+	return ((eight | below | quote | backslash) & 0x80 * ones) == 0;
+}
+
 static size_t plain_run(const char *data, size_t len)
 {
 	size_t run = 0;
+	uint64_t eight;
 
+	for (; len - run >= sizeof(eight); run += sizeof(eight)) {
+		memcpy(&eight, data + run, sizeof(eight));
+		if (!are_plain(eight))
+			break;
+	}
 	while (run < len && is_plain((unsigned char)data[run]))
 		run++;
 	return run;

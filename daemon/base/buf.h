@@ -47,10 +47,19 @@ void buf_truncate(
 	struct buf *buf, size_t len); /* takes back what was appended beyond len waiting bytes */
 void buf_release(struct buf *buf);    /* gives the memory back if nothing waits */
 int buf_append(struct buf *buf, const void *data, size_t len) MUST_CHECK; /* as buf_reserve */
-int buf_append_i64(struct buf *buf, int64_t value) MUST_CHECK;            /* decimal */
+static inline int buf_append_char(struct buf *buf, char c) MUST_CHECK;
+int buf_append_i64(struct buf *buf, int64_t value) MUST_CHECK; /* decimal */
 int buf_printf(struct buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3) MUST_CHECK;
 /* As a JSON string with its quotes, escaped (RFC 8259, 7), whole or nothing. Bytes that are not UTF-8 become U+FFFD, and
  * so does NUL: the readers that we know refuse \u0000. */
 int buf_append_json_string(struct buf *buf, const char *data, size_t len) MUST_CHECK;
+
+static inline int buf_append_char(struct buf *buf, char c)
+{
+	if (buf->tail == buf->cap)
+		return buf_append(buf, &c, 1);
+	buf->data[buf->tail++] = c;
+	return 0;
+}
 
 #endif

@@ -190,8 +190,7 @@ static char *told(const bson_t *document)
 
 /* Every type that there is, by its extended JSON. */
 static const char *const documents[] = {
-	"{}",
-	"{\"a\":{},\"b\":[],\"c\":[[{}],{\"d\":[1,\"x\",null]}],\"\":true,\"e\":false}",
+	"{}", "{\"a\":{},\"b\":[],\"c\":[[{}],{\"d\":[1,\"x\",null]}],\"\":true,\"e\":false}",
 	"{\"a\":\"\",\"b\":\"q\\\"\\\\ \\n\\t\\u0001 \\u00e9 \\ud83d\\ude00\",\"k\\\"\":1}",
 	"{\"a\":{\"$numberInt\":\"-2147483648\"},\"b\":{\"$numberLong\":\"-9223372036854775808\"},"
 	"\"c\":{\"$numberLong\":\"9223372036854775807\"},\"d\":{\"$numberLong\":\"7\"}}",
@@ -204,8 +203,8 @@ static const char *const documents[] = {
 	"regularExpression\":"
 	"{\"pattern\":\"^}:\",\"options\":\"i\"}},\"c\":{\"$timestamp\":{\"t\":1,\"i\":2}}}",
 	"{\"a\":{\"$minKey\":1},\"b\":{\"$maxKey\":1},\"c\":{\"$undefined\":true},\"d\":{\"$"
-	"symbol\":\"s:}\"},"
-	"\"e\":{\"$code\":\"f(){}\"},\"f\":{\"$code\":\"g\",\"$scope\":{\"x\":1}}}",
+	"symbol\":\"s:}\"},\"e\":{\"$code\":\"f(){}\"}}",
+	"{\"f\":{\"$code\":\"g\",\"$scope\":{\"x\":1}}}", /* the last: damaged, libbson tells it in two ways */
 };
 
 START_TEST(test_bson_text_says_what_libbson_says)
@@ -222,6 +221,67 @@ START_TEST(test_bson_text_says_what_libbson_says)
 	ck_assert_msg(json_equal(ours, theirs), "%s is not %s", text, other);
 	free(text);
 	bson_free(other);
+	bson_destroy(document);
+}
+END_TEST
+
+/* Whether libbson finds its way through, and to the end. */
+static bool is_sound(bson_iter_t *at)
+{
+	bson_iter_t inner;
+
+	while (bson_iter_next(at)) {
+		if ((BSON_ITER_HOLDS_DOCUMENT(at) || BSON_ITER_HOLDS_ARRAY(at)) &&
+			(!bson_iter_recurse(at, &inner) || !is_sound(&inner)))
+			return false;
+	}
+	return at->err_off == 0;
+}
+
+/* Nothing is told of what libbson cannot walk through; what is told is what libbson tells. It also tells of some that is no BSON. */
+static bool is_told_as_by_libbson(const uint8_t *bytes, size_t len)
+{
+	bson_iter_t at;
+	bson_t document;
+	struct buf out;
+
+	if (!bson_init_static(&document, bytes, len))
+		return false;
+	buf_init(&out, 1 << 20);
+	int r = bson_text_document(&out, &document);
+	ck_assert(r == 0 || r == -EBADMSG);
+	if (r == 0) {
+		ck_assert(bson_iter_init(&at, &document) && is_sound(&at));
+		char *other = bson_as_relaxed_extended_json(&document, NULL);
+		auto_json json_t *theirs = other ? json_loads(other, 0, NULL) : NULL;
+		auto_json json_t *ours = json_loadb(out.data, buf_len(&out), JSON_ALLOW_NUL, NULL);
+		ck_assert_msg(ours != NULL, "%.*s", (int)buf_len(&out), out.data);
+		ck_assert_msg(!theirs || json_equal(ours, theirs), "%.*s is not %s",
+			(int)buf_len(&out), out.data, other);
+		bson_free(other);
+	}
+	buf_done(&out);
+	return r == 0;
+}
+
+/* Any byte of a document may be another one. */
+START_TEST(test_bson_text_of_damaged_documents_is_libbsons_or_none)
+{
+	bson_t *document = bson_new_from_json((const uint8_t *)documents[_i], -1, NULL);
+	const size_t len = document->len;
+	size_t n_told = 0;
+
+	for (size_t at = 0; at < len; at++) {
+		for (unsigned byte = 0; byte < 256; byte++) {
+			/* Memory of its own, so that a sanitizer sees a read behind it. */
+			auto_free uint8_t *bytes = malloc(len);
+			ck_assert_ptr_nonnull(bytes);
+			memcpy(bytes, bson_get_data(document), len);
+			bytes[at] = (uint8_t)byte;
+			n_told += is_told_as_by_libbson(bytes, len);
+		}
+	}
+	ck_assert_uint_ge(n_told, len); /* at least where it is the same byte */
 	bson_destroy(document);
 }
 END_TEST
@@ -470,6 +530,8 @@ int main(void)
 		tcase, test_bson_template_takes_values_as_values, 0, (int)ARRAY_SIZE(templates));
 	tcase_add_loop_test(
 		tcase, test_bson_text_says_what_libbson_says, 0, (int)ARRAY_SIZE(documents));
+	tcase_add_loop_test(tcase, test_bson_text_of_damaged_documents_is_libbsons_or_none, 0,
+		(int)ARRAY_SIZE(documents) - 1);
 	tcase_add_test(tcase, test_bson_text_tells_numbers_exactly_and_shortly);
 	tcase_add_test(tcase, test_bson_text_refuses_what_is_no_bson);
 	tcase_add_test(tcase, test_mongodb_refuses_settings_without_telling_the_uri);

@@ -276,6 +276,44 @@ START_TEST(test_buf_json_string_escapes_every_row)
 END_TEST
 
 /* At every limit that is too small nothing is appended; at the first that is enough, all. */
+/* Several bytes are looked at together: none may hide another one, wherever it stands. */
+START_TEST(test_buf_json_string_escapes_every_byte_at_every_place)
+{
+	const char plain[] = " !#[]~\x7f"
+			     "azAZ09/:;<=";
+	const size_t len = sizeof(plain) - 1;
+	struct buf alone, whole, expected;
+
+	buf_init(&alone, 1000);
+	buf_init(&whole, 1000);
+	buf_init(&expected, 1000);
+	for (unsigned byte = 0; byte < 256; byte++) {
+		const char c = (char)byte;
+
+		buf_truncate(&alone, 0);
+		ck_assert_int_eq(buf_append_json_string(&alone, &c, 1), 0);
+		for (size_t at = 0; at < len; at++) {
+			char text[sizeof(plain)];
+
+			memcpy(text, plain, sizeof(plain));
+			text[at] = c;
+			buf_truncate(&whole, 0);
+			ck_assert_int_eq(buf_append_json_string(&whole, text, len), 0);
+			buf_truncate(&expected, 0);
+			ck_assert_int_eq(buf_printf(&expected, "\"%.*s%.*s%.*s\"", (int)at, plain,
+						 (int)buf_len(&alone) - 2, alone.data + 1,
+						 (int)(len - at - 1), plain + at + 1),
+				0);
+			ck_assert_msg(view_is_equal(buf_view(&whole), buf_view(&expected)),
+				"byte %u at %zu: %.*s", byte, at, (int)buf_len(&whole), whole.data);
+		}
+	}
+	buf_done(&alone);
+	buf_done(&whole);
+	buf_done(&expected);
+}
+END_TEST
+
 START_TEST(test_buf_json_string_is_whole_or_nothing_at_every_limit)
 {
 	static const char text[] = "a\n\xff\x01z";
@@ -347,6 +385,7 @@ int main(void)
 	tcase_add_test(tcase, test_buf_printf_grows_for_long_text);
 	tcase_add_loop_test(
 		tcase, test_buf_json_string_escapes_every_row, 0, (int)ARRAY_SIZE(json_strings));
+	tcase_add_test(tcase, test_buf_json_string_escapes_every_byte_at_every_place);
 	tcase_add_test(tcase, test_buf_json_string_is_whole_or_nothing_at_every_limit);
 	tcase_add_test(tcase, test_buf_agrees_with_a_plain_array_for_random_commands);
 	suite_add_tcase(suite, tcase);
