@@ -65,12 +65,14 @@ static int grow(struct buf *buf, size_t need)
 		cap = buf->limit;
 	if (cap == SIZE_MAX)
 		return -ENOMEM;
-	char *data = malloc(cap + 1);
+	/* realloc() mostly finds room behind a large one, and copies nothing; but it would copy what is used up, too. */
+	char *data = buf->head == 0 ? realloc(buf->data, cap + 1) : malloc(cap + 1);
 	if (!data)
 		return -ENOMEM;
-	if (len > 0)
+	if (buf->head > 0) {
 		memcpy(data, buf->data + buf->head, len);
-	free(buf->data);
+		free(buf->data);
+	}
 	buf->data = data;
 	buf->head = 0;
 	buf->tail = len;

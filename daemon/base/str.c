@@ -274,24 +274,35 @@ void str_make_safe(char *text)
 	}
 }
 
-/*
- * About 8 bytes a step for ASCII: for text that did not come through jansson, which checks
- * itself.
- */
+/* Bytes of ASCII that text begins with, but for the last few: nearly all that ever comes. */
+static size_t ascii_run(struct view text)
+{
+	const uint64_t tops = UINT64_C(0x8080808080808080);
+	uint64_t words[4];
+	size_t run = 0;
+
+	for (; text.len - run >= sizeof(words); run += sizeof(words)) {
+		memcpy(words, text.data + run, sizeof(words));
+		if (((words[0] | words[1] | words[2] | words[3]) & tops) != 0)
+			break;
+	}
+	for (; text.len - run >= sizeof(words[0]); run += sizeof(words[0])) {
+		memcpy(words, text.data + run, sizeof(words[0]));
+		if ((words[0] & tops) != 0)
+			break;
+	}
+	return run;
+}
+
+/* For text that did not come through jansson, which checks itself. */
 bool str_is_utf8(struct view text)
 {
 	size_t at = 0;
 
 	while (at < text.len) {
-		uint64_t eight;
-		/* Eight bytes of ASCII in one look: nearly all that ever comes. */
-		if (text.len - at >= sizeof(eight)) {
-			memcpy(&eight, text.data + at, sizeof(eight));
-			if ((eight & UINT64_C(0x8080808080808080)) == 0) {
-				at += sizeof(eight);
-				continue;
-			}
-		}
+		at += ascii_run((struct view){text.data + at, text.len - at});
+		if (at == text.len)
+			break;
 		size_t n = str_utf8_step(text.data + at, text.len - at);
 		if (n == 0)
 			return false;
