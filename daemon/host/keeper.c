@@ -40,7 +40,7 @@
 #define END_US (1 * US_PER_SEC) /* between the end of its input and TERM */
 #define WAIT_US                                                                                    \
 	(1500 * US_PER_MS) /* for all to leave with the host; the daemon gives that 2 seconds */
-#define WATCH_US   (100 * US_PER_MS) /* so long idle, and it is watched */
+#define WATCH_US   (100 * US_PER_MS) /* so long idle, up to twice that, and it is watched */
 #define IDLE_BYTES (1024u * 1024)    /* of standard error without a task: more costs it its place */
 #define LOOK_US    (1 * US_PER_SEC) /* between two looks at one that was KILLed and is still there */
 #define KEEP_BYTES (64u * 1024)     /* a buffer larger than this is given back between two tasks */
@@ -304,7 +304,7 @@ static void on_event(struct keeper *keeper, uint64_t number)
 	}
 }
 
-/* Those that have been idle for a while. */
+/* Those that have been idle for a while; the others together at the next look, so that many of them are not many looks. */
 static void watch_idle(struct keeper *keeper)
 {
 	struct coprocess *coprocess;
@@ -317,7 +317,7 @@ static void watch_idle(struct keeper *keeper)
 		if (coprocess->is_watched)
 			watch(keeper, coprocess, EPOLL_CTL_ADD);
 		else
-			wake_by(keeper, coprocess->since_us + WATCH_US);
+			wake_by(keeper, now_us + WATCH_US);
 	}
 }
 
