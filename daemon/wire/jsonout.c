@@ -117,6 +117,11 @@ void jsonout_tree(struct jsonout *json, const char *key, const json_t *value)
 		json->error = json_write(value, json->out);
 }
 
+void jsonout_raw(struct jsonout *json, const char *key, struct view text)
+{
+	put(json, key, text.data, text.len);
+}
+
 void jsonout_text(struct jsonout *json, const char *key, struct view text)
 {
 	char why[JSON_WHY_SIZE];
