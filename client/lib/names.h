@@ -9,16 +9,13 @@
 #define buf_append             workpool_p_buf_append
 #define buf_append_i64         workpool_p_buf_append_i64
 #define buf_append_json_string workpool_p_buf_append_json_string
-#define buf_commit             workpool_p_buf_commit
 #define buf_consume            workpool_p_buf_consume
 #define buf_done               workpool_p_buf_done
 #define buf_init               workpool_p_buf_init
-#define buf_len                workpool_p_buf_len
+#define buf_make_room          workpool_p_buf_make_room
 #define buf_printf             workpool_p_buf_printf
 #define buf_release            workpool_p_buf_release
-#define buf_reserve            workpool_p_buf_reserve
 #define buf_truncate           workpool_p_buf_truncate
-#define buf_view               workpool_p_buf_view
 #define clock_now_us           workpool_p_clock_now_us
 #define clock_wall_us          workpool_p_clock_wall_us
 #define mem_dup                workpool_p_mem_dup
@@ -34,8 +31,6 @@
 #define str_to_u64             workpool_p_str_to_u64
 #define str_to_us              workpool_p_str_to_us
 #define str_utf8_step          workpool_p_str_utf8_step
-#define view_is_equal          workpool_p_view_is_equal
-#define view_of                workpool_p_view_of
 
 #define call_check_object workpool_p_call_check_object
 #define call_run          workpool_p_call_run

@@ -162,7 +162,7 @@ static void put_payload(struct jsonout *json, const struct task *task)
 	if (task->unique_len > 0)
 		jsonout_string(json, "unique", task_unique(task));
 	if (task_args(task).len > 0)
-		jsonout_text(json, "args", task_args(task));
+		(task->from_file ? jsonout_text : jsonout_raw)(json, "args", task_args(task));
 }
 
 /* What is there in every state. */

@@ -19,16 +19,6 @@
 
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
-struct view view_of(const char *text)
-{
-	return (struct view){text, text ? strlen(text) : 0};
-}
-
-bool view_is_equal(struct view a, struct view b)
-{
-	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
-}
-
 void buf_init(struct buf *buf, size_t limit)
 {
 	*buf = (struct buf){.limit = limit};
@@ -38,16 +28,6 @@ void buf_done(struct buf *buf)
 {
 	free(buf->data);
 	buf_init(buf, buf->limit);
-}
-
-size_t buf_len(const struct buf *buf)
-{
-	return buf->tail - buf->head;
-}
-
-struct view buf_view(const struct buf *buf)
-{
-	return (struct view){buf->data ? buf->data + buf->head : NULL, buf_len(buf)};
 }
 
 /* New memory for at least `need` bytes; the waiting bytes move to its front. */
@@ -80,39 +60,23 @@ static int grow(struct buf *buf, size_t need)
 	return 0;
 }
 
-int buf_reserve(struct buf *buf, size_t want, char **ret_data, size_t *ret_room)
+int buf_make_room(struct buf *buf, size_t want)
 {
 	size_t len = buf_len(buf);
 
 	/* head <= tail <= cap <= limit: none of these differences can wrap. */
 	if (want > buf->limit - len)
 		return -EMSGSIZE;
-	if (want > buf->cap - buf->tail) {
-		/*
-		 * Moving costs len bytes and wins head bytes: worth it when head is the larger
-		 * one, so that every byte is moved a bounded number of times; or when there is
-		 * no way to grow.
-		 */
-		if (want <= buf->cap - len && (buf->head >= len || buf->cap == buf->limit)) {
-			memmove(buf->data, buf->data + buf->head, len);
-			buf->head = 0;
-			buf->tail = len;
-		} else {
-			int r = grow(buf, len + want);
-			if (r < 0)
-				return r;
-		}
-	}
-	*ret_data = buf->data ? buf->data + buf->tail : NULL;
-	*ret_room = buf->cap - buf->tail;
+	/*
+	 * Moving costs len bytes and wins head bytes: worth it when head is the larger one, so
+	 * that every byte is moved a bounded number of times; or when there is no way to grow.
+	 */
+	if (want > buf->cap - len || (buf->head < len && buf->cap != buf->limit))
+		return grow(buf, len + want);
+	memmove(buf->data, buf->data + buf->head, len);
+	buf->head = 0;
+	buf->tail = len;
 	return 0;
-}
-
-/* More than the room that was reserved is a mistake of ours: it overran memory already. */
-void buf_commit(struct buf *buf, size_t len)
-{
-	assert(len <= buf->cap - buf->tail);
-	buf->tail += len;
 }
 
 void buf_consume(struct buf *buf, size_t len)
@@ -141,15 +105,12 @@ int buf_append(struct buf *buf, const void *data, size_t len)
 {
 	char *to;
 	size_t room;
+	int r = buf_reserve(buf, len, &to, &room);
 
-	/* What fits behind the tail is within the limit, since cap is. */
-	if (len > buf->cap - buf->tail) {
-		int r = buf_reserve(buf, len, &to, &room);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	if (len > 0)
-		memcpy(buf->data + buf->tail, data, len);
+		memcpy(to, data, len);
 	buf->tail += len;
 	return 0;
 }

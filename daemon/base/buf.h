@@ -5,13 +5,16 @@
  *       | already used  |  waiting to be used  |    room       |
  *
  * Invariants: head <= tail <= cap; cap <= limit; an empty buf may hold no memory.
+ * What is called for each member of each message stands here, so that it is no call.
  */
 #ifndef WORKPOOL_BASE_BUF_H
 #define WORKPOOL_BASE_BUF_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -23,8 +26,16 @@ struct view {
 
 #define VIEW_LIT(s) ((struct view){(s), sizeof(s) - 1})
 
-struct view view_of(const char *text); /* NULL gives the empty view */
-bool view_is_equal(struct view a, struct view b);
+/* NULL gives the empty view. */
+static inline struct view view_of(const char *text)
+{
+	return (struct view){text, text ? strlen(text) : 0};
+}
+
+static inline bool view_is_equal(struct view a, struct view b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
 
 struct buf {
 	char *data; /* owns */
@@ -36,12 +47,43 @@ struct buf {
 
 void buf_init(struct buf *buf, size_t limit);
 void buf_done(struct buf *buf);
-size_t buf_len(const struct buf *buf); /* bytes waiting */
-struct view buf_view(const struct buf *buf);
+
+/* Bytes waiting. */
+static inline size_t buf_len(const struct buf *buf)
+{
+	return buf->tail - buf->head;
+}
+
+static inline struct view buf_view(const struct buf *buf)
+{
+	return (struct view){buf->data ? buf->data + buf->head : NULL, buf_len(buf)};
+}
+
+/* For buf_reserve(): room behind the tail that is not there yet. */
+int buf_make_room(struct buf *buf, size_t want) MUST_CHECK;
+
 /* Makes room for `want` more bytes at the tail; ret_room gets at least that much (all that there is up to the limit).
  * -ENOMEM; -EMSGSIZE: the limit would be passed (nothing changed). */
-int buf_reserve(struct buf *buf, size_t want, char **ret_data, size_t *ret_room) MUST_CHECK;
-void buf_commit(struct buf *buf, size_t len); /* len bytes were written into the reserved room */
+MUST_CHECK static inline int buf_reserve(
+	struct buf *buf, size_t want, char **ret_data, size_t *ret_room)
+{
+	/* What fits behind the tail is within the limit, since cap is. */
+	int r = want > buf->cap - buf->tail ? buf_make_room(buf, want) : 0;
+
+	if (r < 0)
+		return r;
+	*ret_data = buf->data ? buf->data + buf->tail : NULL;
+	*ret_room = buf->cap - buf->tail;
+	return 0;
+}
+
+/* len bytes were written into the reserved room. More than that is a mistake of ours: it overran memory already. */
+static inline void buf_commit(struct buf *buf, size_t len)
+{
+	assert(len <= buf->cap - buf->tail);
+	buf->tail += len;
+}
+
 void buf_consume(struct buf *buf, size_t len);
 void buf_truncate(
 	struct buf *buf, size_t len); /* takes back what was appended beyond len waiting bytes */

@@ -45,6 +45,7 @@ static struct task *make_task(const struct restored *row)
 
 	if (task == NULL)
 		return NULL;
+	task->from_file = true;
 	task->id = row->id;
 	task->pool = row->pool;
 	task->handler = row->handler;

@@ -84,11 +84,12 @@ struct task {
 	bool on_stuck : 1;  /* on board->stuck */
 	bool suspect : 1;   /* was in a host when it died: runs alone */
 	bool followed : 1; /* its host is to tell its output: api's wish, which stays for all attempts */
-	bool in_room : 1;  /* on pool->room */
-	uint32_t attempt;  /* starts so far */
-	uint32_t failures; /* attempts that failed and count … */
-	uint32_t retries;  /* … of which so many are forgiven */
-	uint32_t crashes;  /* that it is known to be guilty of */
+	bool in_room : 1;   /* on pool->room */
+	bool from_file : 1; /* as a store held it: its texts may be anything */
+	uint32_t attempt;   /* starts so far */
+	uint32_t failures;  /* attempts that failed and count … */
+	uint32_t retries;   /* … of which so many are forgiven */
+	uint32_t crashes;   /* that it is known to be guilty of */
 	uint32_t owner_uid;
 	int refusal;       /* -errno, while on board->refused */
 	struct slot *slot; /* borrows: while active, and NULL else */

@@ -134,7 +134,9 @@ static void conn_set_ready(struct conn *conn)
 void conn_resume(struct conn *conn)
 {
 	conn->held = false;
-	conn_set_ready(conn);
+	/* Else the next turn would look for a call that is not there, instead of sleeping. */
+	if (buf_len(&conn->in) > 0 || conn->eof)
+		conn_set_ready(conn);
 }
 
 static bool conn_takes_calls(const struct conn *conn)

@@ -53,10 +53,10 @@ struct daemon {
 	struct store *store;             /* owns */
 	struct gate gate;                /* answers that wait for it */
 	struct event_base *base;         /* owns */
-	struct event *timer;             /* owns: the one timer, armed for deadline_next() */
-	uint64_t timer_at_us;            /* what it is armed for; UINT64_MAX: not */
-	uint64_t turn;                   /* turns so far */
-	uint64_t now_us;                 /* CLOCK_MONOTONIC, read once a turn */
+	struct event *timer;  /* owns: the one timer, armed for deadline_next() or before */
+	uint64_t timer_at_us; /* what it is armed for; UINT64_MAX: not */
+	uint64_t turn;        /* turns so far */
+	uint64_t now_us;      /* CLOCK_MONOTONIC, read once a turn */
 	uint64_t
 		wall_offset_us; /* CLOCK_REALTIME is this much ahead of now_us: for display, so that times keep their order */
 	uint64_t started_wall_us, started_us;

@@ -23,13 +23,17 @@
 #define TEND_US        (100 * US_PER_MS) /* between two looks at what the store wants to have done */
 #define BUSY_COMMITS   10                /* in that time: nothing is done then that can wait */
 
-/* Arms the one timer for the next deadline. */
+/*
+ * Arms the one timer for the next deadline. It is not moved to a later one, as most deadlines are time limits of tasks that
+ * end before: when it fires for one that is gone, that turn arms it anew. Only if there is none at all nothing is to wake.
+ */
 static void turn_arm(struct daemon *daemon)
 {
 	uint64_t next_us = deadline_next(&daemon->board->deadlines), now_us, wait_us;
 	struct timeval tv;
 
-	if (next_us == daemon->timer_at_us)
+	if (next_us == daemon->timer_at_us ||
+		(next_us > daemon->timer_at_us && next_us != UINT64_MAX))
 		return;
 	now_us = clock_now_us();
 	wait_us = next_us > now_us ? next_us - now_us : 0;

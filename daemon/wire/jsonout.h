@@ -26,6 +26,8 @@ void jsonout_bool(struct jsonout *json, const char *key, bool value);
 /* Microseconds as seconds, with all of their six decimals. */
 void jsonout_seconds(struct jsonout *json, const char *key, uint64_t value_us);
 void jsonout_tree(struct jsonout *json, const char *key, const json_t *value);
+/* Text that json_write() or scan.h wrote. */
+void jsonout_raw(struct jsonout *json, const char *key, struct view text);
 /* Text that is JSON comes as it is, but without blanks; text that is none after all, as a string. */
 void jsonout_text(struct jsonout *json, const char *key, struct view text);
 

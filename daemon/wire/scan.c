@@ -5,8 +5,9 @@
  * a point, an exponent, a sign before 0 or more than 15 digits, more than SCAN_KEYS keys in the objects that are open,
  * more than SCAN_DEPTH levels or SCAN_VALUES values. Those are rare, and left to the parser. Why it is there: the tree and
  * the walks over it took two thirds of what a post costs.
- * Invariant: `to` never runs past the room that was reserved, for what is written is what was read without its blanks,
- * and each NUL stands for a quote.
+ * What is taken is pointed at where it lies; copied are only strings that C reads, which need a NUL, and objects with
+ * blanks, which are left out. Invariant: `to` never runs past the room that was reserved, for what is written is what was
+ * read, and each NUL stands for a quote.
  */
 #include "wire/scan.h"
 
@@ -24,7 +25,8 @@
 
 struct cursor {
 	const char *at, *end;
-	char *to;
+	char *to;        /* of scan_call(): where the next copy goes */
+	bool has_blanks; /* some were skipped */
 	unsigned depth, values, n_keys;
 	struct view keys[SCAN_KEYS]; /* of all objects that are open, the innermost one's last */
 };
@@ -39,15 +41,21 @@ static const unsigned char kinds[256] = {
 	[128 ... 255] = WIDE,
 };
 
+static bool is_blank(char byte)
+{
+	return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+}
+
 static void skip_blanks(struct cursor *c)
 {
-	while (c->at < c->end &&
-		(*c->at == ' ' || *c->at == '\t' || *c->at == '\n' || *c->at == '\r'))
+	while (c->at < c->end && is_blank(*c->at)) {
+		c->has_blanks = true;
 		c->at++;
+	}
 }
 
 /* The next byte that is no blank; '\0': there is none. */
-static char peek(struct cursor *c)
+static inline char peek(struct cursor *c)
 {
 	if (c->at < c->end && (unsigned char)*c->at > ' ')
 		return *c->at;
@@ -55,17 +63,12 @@ static char peek(struct cursor *c)
 	return c->at < c->end ? *c->at : '\0';
 }
 
-static bool take_char(struct cursor *c, char wanted)
+static inline bool take_char(struct cursor *c, char wanted)
 {
 	if (peek(c) != wanted)
 		return false;
 	c->at++;
 	return true;
-}
-
-static void put(struct cursor *c, char byte)
-{
-	*c->to++ = byte;
 }
 
 /* An escape that buf_append_json_string() would write just so. */
@@ -75,41 +78,44 @@ static bool is_shortest_escape(const char *at, const char *end)
 					at[1] == 'r' || at[1] == 'b' || at[1] == 'f');
 }
 
-/* Behind its opening quote; copies what is before the closing one and stands behind that. */
-static bool copy_string(struct cursor *c, bool may_escape)
+/* With its quotes; what is between them. */
+static bool take_string(struct cursor *c, bool may_escape, struct view *ret_text)
 {
-	const char *from = c->at, *at = from;
+	const char *from, *at, *end = c->end;
 
+	if (!take_char(c, '"'))
+		return false;
+	from = at = c->at;
 	for (;;) {
-		while (at < c->end && kinds[(unsigned char)*at] == PLAIN)
+		while (at < end && kinds[(unsigned char)*at] == PLAIN)
 			at++;
-		if (at == c->end)
+		if (at == end)
 			return false;
 		if (*at == '"')
 			break;
 		size_t step = kinds[(unsigned char)*at] == WIDE
-				      ? str_utf8_step(at, (size_t)(c->end - at))
-			      : *at == '\\' && may_escape && is_shortest_escape(at, c->end) ? 2
-											    : 0;
+				      ? str_utf8_step(at, (size_t)(end - at))
+			      : *at == '\\' && may_escape && is_shortest_escape(at, end) ? 2
+											 : 0;
 		if (step == 0)
 			return false;
 		at += step;
 	}
-	memcpy(c->to, from, (size_t)(at - from));
-	c->to += at - from;
+	*ret_text = (struct view){from, (size_t)(at - from)};
 	c->at = at + 1;
 	return true;
 }
 
-/* A string that C can read: a member's name or value. */
-static bool take_string(struct cursor *c, struct view *ret_text)
+/* One that C reads. */
+static bool copy_string(struct cursor *c, struct view *ret_text)
 {
-	char *text = c->to;
+	struct view text;
 
-	if (!take_char(c, '"') || !copy_string(c, false))
+	if (!take_string(c, false, &text))
 		return false;
-	*ret_text = (struct view){text, (size_t)(c->to - text)};
-	put(c, '\0');
+	*ret_text = (struct view){c->to, text.len};
+	c->to = mempcpy(c->to, text.data, text.len);
+	*c->to++ = '\0';
 	return true;
 }
 
@@ -118,49 +124,39 @@ static bool is_digit(char byte)
 	return byte >= '0' && byte <= '9';
 }
 
-/* Copies it, too. */
 static bool take_int(struct cursor *c, int64_t *ret_number)
 {
 	bool is_negative = *c->at == '-';
-	const char *from = c->at, *at = from + is_negative;
+	const char *first = c->at + is_negative, *at = first, *end = c->end;
 	int64_t number = 0;
 
-	const char *first = at;
-	for (; at < c->end && is_digit(*at) && at - first < SCAN_DIGITS; at++)
+	for (; at < end && is_digit(*at) && at - first < SCAN_DIGITS; at++)
 		number = number * 10 + (*at - '0');
-	size_t digits = (size_t)(at - first);
-	if (digits == 0 || at == c->end || is_digit(*at) || *at == '.' || *at == 'e' || *at == 'E')
+	if (at == first || at == end || is_digit(*at) || *at == '.' || *at == 'e' || *at == 'E')
 		return false;
-	if (*first == '0' && (digits > 1 || is_negative))
+	if (*first == '0' && (at - first > 1 || is_negative))
 		return false;
-	memcpy(c->to, from, (size_t)(at - from));
-	c->to += at - from;
 	c->at = at;
 	*ret_number = is_negative ? -number : number;
 	return true;
 }
 
-static bool copy_word(struct cursor *c, const char *word, size_t len)
+static bool take_word(struct cursor *c, const char *word, size_t len)
 {
 	if ((size_t)(c->end - c->at) < len || memcmp(c->at, word, len) != 0)
 		return false;
-	memcpy(c->to, word, len);
-	c->to += len;
 	c->at += len;
 	return true;
 }
 
-static bool copy_value(struct cursor *c);
+static bool take_value(struct cursor *c);
 
-/* Behind its opening quote; `first`: of this object's keys. */
-static bool copy_key(struct cursor *c, unsigned first)
+/* `first`: of this object's keys. */
+static bool take_key(struct cursor *c, unsigned first)
 {
-	struct view key = {c->to, 0};
+	struct view key;
 
-	if (c->n_keys == SCAN_KEYS || !copy_string(c, true))
-		return false;
-	key.len = (size_t)(c->to - key.data);
-	if (key.len > JSON_KEY_LIMIT)
+	if (c->n_keys == SCAN_KEYS || !take_string(c, true, &key) || key.len > JSON_KEY_LIMIT)
 		return false;
 	for (unsigned i = first; i < c->n_keys; i++) {
 		if (view_is_equal(c->keys[i], key))
@@ -171,113 +167,117 @@ static bool copy_key(struct cursor *c, unsigned first)
 }
 
 /* Behind its brace. */
-static bool copy_object(struct cursor *c)
+static bool take_object(struct cursor *c)
 {
 	unsigned first = c->n_keys;
 
-	put(c, '{');
-	if (take_char(c, '}')) {
-		put(c, '}');
+	if (take_char(c, '}'))
 		return true;
-	}
-	for (;;) {
-		if (!take_char(c, '"'))
+	do {
+		if (!take_key(c, first) || !take_char(c, ':') || !take_value(c))
 			return false;
-		put(c, '"');
-		if (!copy_key(c, first) || !take_char(c, ':'))
-			return false;
-		put(c, '"');
-		put(c, ':');
-		if (!copy_value(c))
-			return false;
-		if (!take_char(c, ','))
-			break;
-		put(c, ',');
-	}
+	} while (take_char(c, ','));
 	c->n_keys = first;
-	put(c, '}');
 	return take_char(c, '}');
 }
 
 /* Behind its bracket. */
-static bool copy_array(struct cursor *c)
+static bool take_array(struct cursor *c)
 {
-	put(c, '[');
-	if (take_char(c, ']')) {
-		put(c, ']');
+	if (take_char(c, ']'))
 		return true;
-	}
-	for (;;) {
-		if (!copy_value(c))
+	do {
+		if (!take_value(c))
 			return false;
-		if (!take_char(c, ','))
-			break;
-		put(c, ',');
-	}
-	put(c, ']');
+	} while (take_char(c, ','));
 	return take_char(c, ']');
 }
 
-static bool copy_nested(struct cursor *c, bool (*copy)(struct cursor *c))
+static bool take_nested(struct cursor *c, bool (*take_rest)(struct cursor *c))
 {
 	if (c->depth == SCAN_DEPTH)
 		return false;
 	c->at++;
 	c->depth++;
-	bool is_taken = copy(c);
+	bool is_taken = take_rest(c);
 	c->depth--;
 	return is_taken;
 }
 
-static bool copy_value(struct cursor *c)
+static bool take_value(struct cursor *c)
 {
+	struct view text;
 	int64_t number;
 
 	if (++c->values > SCAN_VALUES)
 		return false;
 	switch (peek(c)) {
 	case '"':
-		c->at++;
-		put(c, '"');
-		if (!copy_string(c, true))
-			return false;
-		put(c, '"');
-		return true;
+		return take_string(c, true, &text);
 	case '{':
-		return copy_nested(c, copy_object);
+		return take_nested(c, take_object);
 	case '[':
-		return copy_nested(c, copy_array);
+		return take_nested(c, take_array);
 	case 't':
-		return copy_word(c, "true", 4);
+		return take_word(c, "true", 4);
 	case 'f':
-		return copy_word(c, "false", 5);
+		return take_word(c, "false", 5);
 	case 'n':
-		return copy_word(c, "null", 4);
+		return take_word(c, "null", 4);
 	default:
 		return c->at < c->end && take_int(c, &number);
 	}
 }
 
+/* A value that was taken, without its blanks; returns the place behind. */
+static char *copy_dense(char *to, struct view text)
+{
+	bool is_string = false;
+
+	for (size_t i = 0; i < text.len; i++) {
+		char byte = text.data[i];
+
+		if (!is_string && is_blank(byte))
+			continue;
+		*to++ = byte;
+		if (byte == '"')
+			is_string = !is_string;
+		else if (byte == '\\')
+			*to++ = text.data[++i];
+	}
+	return to;
+}
+
+static bool take_args(struct cursor *c, struct view *ret_text)
+{
+	const char *from = c->at;
+	char *to = c->to;
+
+	c->has_blanks = false;
+	if (!take_nested(c, take_object))
+		return false;
+	*ret_text = (struct view){from, (size_t)(c->at - from)};
+	if (!c->has_blanks)
+		return true;
+	c->to = copy_dense(to, *ret_text);
+	*ret_text = (struct view){to, (size_t)(c->to - to)};
+	return true;
+}
+
 static bool take_param_value(struct cursor *c, struct scan_member *member)
 {
-	char *text;
-
 	switch (peek(c)) {
 	case '"':
 		member->type = SCAN_STRING;
-		return take_string(c, &member->text);
+		return copy_string(c, &member->text);
 	case '{':
-		text = c->to;
 		member->type = SCAN_OBJECT;
-		if (!copy_nested(c, copy_object))
-			return false;
-		member->text = (struct view){text, (size_t)(c->to - text)};
-		return true;
+		return take_args(c, &member->text);
 	case 't':
 	case 'f':
 		member->type = SCAN_BOOL;
 		member->number = *c->at == 't';
-		return member->number ? copy_word(c, "true", 4) : copy_word(c, "false", 5);
+		return member->number ? take_word(c, "true", 4) : take_word(c, "false", 5);
 	default:
 		member->type = SCAN_INT;
 		return c->at < c->end && take_int(c, &member->number);
@@ -293,7 +293,7 @@ static bool take_params(struct cursor *c, struct scan *scan)
 	do {
 		struct scan_member *member = &scan->params[scan->n_params];
 
-		if (scan->n_params == SCAN_MEMBERS || !take_string(c, &member->name) ||
+		if (scan->n_params == SCAN_MEMBERS || !take_string(c, false, &member->name) ||
 			member->name.len > JSON_KEY_LIMIT || !take_char(c, ':') ||
 			!take_param_value(c, member))
 			return false;
@@ -315,13 +315,13 @@ static bool take_call(struct cursor *c, struct scan *scan)
 	if (!take_char(c, '{'))
 		return false;
 	do {
-		if (!take_string(c, &name) || !take_char(c, ':'))
+		if (!take_string(c, false, &name) || !take_char(c, ':'))
 			return false;
 		bool is_method = view_is_equal(name, VIEW_LIT("method"));
 		bool *has = is_method ? &has_method : &has_params;
 		if (*has || (!is_method && !view_is_equal(name, VIEW_LIT("parameters"))))
 			return false;
-		*has = is_method ? take_string(c, &scan->method) && scan->method.len > 0
+		*has = is_method ? copy_string(c, &scan->method) && scan->method.len > 0
 				 : take_params(c, scan);
 		if (!*has)
 			return false;
@@ -343,35 +343,48 @@ void scan_done(struct scan *scan)
 	buf_done(&scan->text);
 }
 
+/* Not its keys, which are many and counted. */
+static void cursor_init(struct cursor *c, struct view text, char *to)
+{
+	c->at = text.data;
+	c->end = text.data + text.len;
+	c->to = to;
+	c->has_blanks = false;
+	c->depth = c->values = c->n_keys = 0;
+}
+
 int scan_call(struct scan *scan, struct view message)
 {
-	struct cursor c = {.at = message.data, .end = message.data + message.len};
+	struct cursor c;
 	size_t room;
+	char *to;
 
 	if (scan->text.cap > KEPT_BYTES && message.len <= KEPT_BYTES)
 		buf_release(&scan->text); /* one long call is no reason to keep its room */
-	/* Two more: a call that ends in the middle has a NUL too many. */
-	if (message.len < 2 || buf_reserve(&scan->text, message.len + 2, &c.to, &room) < 0)
+	if (message.len == 0 || buf_reserve(&scan->text, message.len, &to, &room) < 0)
 		return -ENOTSUP;
+	cursor_init(&c, message, to);
 	scan->n_params = 0;
 	return take_call(&c, scan) ? 0 : -ENOTSUP;
 }
 
 int scan_value(struct view text, struct buf *out)
 {
-	struct cursor c = {.at = text.data, .end = text.data + text.len};
-	const char *from;
+	struct cursor c;
 	size_t room;
+	char *to;
 
-	if (text.len == 0 || buf_reserve(out, text.len + 2, &c.to, &room) < 0)
+	if (text.len == 0 || buf_reserve(out, text.len, &to, &room) < 0)
 		return -ENOTSUP;
-	from = c.to;
-	if (!copy_value(&c))
+	cursor_init(&c, text, NULL);
+	if (!take_value(&c))
 		return -ENOTSUP;
 	skip_blanks(&c);
 	if (c.at != c.end)
 		return -ENOTSUP;
-	buf_commit(out, (size_t)(c.to - from));
+	buf_commit(out, (size_t)((c.has_blanks ? copy_dense(to, text)
+					       : (char *)mempcpy(to, text.data, text.len)) -
+				 to));
 	return 0;
 }
 
@@ -417,7 +430,7 @@ int scan_read_params(const struct scan *scan, const struct param *table, size_t 
 		const struct scan_member *member = &scan->params[i];
 		size_t k = 0;
 
-		while (k < n && strcmp(table[k].name, member->name.data) != 0)
+		while (k < n && !view_is_equal(view_of(table[k].name), member->name))
 			k++;
 		if (k == n || !read_one(member, &table[k], ret_values))
 			return -ENOTSUP;

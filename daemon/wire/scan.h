@@ -29,7 +29,8 @@ struct scan {
 	struct view method; /* a NUL is behind it */
 	struct scan_member params[SCAN_MEMBERS];
 	size_t n_params;
-	struct buf text; /* owns: what the views point into, until the next call */
+	struct buf
+		text; /* owns: what was copied; the views point into it, until the next call, or into the message */
 };
 
 void scan_init(struct scan *scan);
@@ -37,7 +38,7 @@ void scan_done(struct scan *scan);
 /* 0; -ENOTSUP: not a call of that shape, or none at all: ask msg_parse(). Also without memory. */
 int scan_call(struct scan *scan, struct view message) MUST_CHECK;
 /*
- * As param_read(), and all that is borrowed lives until the next scan_call(). -ENOTSUP: something is not as the table
+ * As param_read(), and all that is borrowed lives as long as the message, until the next scan_call(). -ENOTSUP: something is not as the table
  * says; *ret_values may be partly written.
  */
 int scan_read_params(

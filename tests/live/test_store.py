@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import threading
 
@@ -214,6 +215,20 @@ def test_a_damaged_store_is_never_replaced_silently(start, tmp_path):
     assert ended.returncode == EX_DATAERR and "damaged" in ended.stdout + ended.stderr
     saved = cli.run(None, "store", "export", tmp_path / aside[0]).stdout
     assert all(json.loads(line) for line in saved.splitlines())
+
+
+def test_args_that_a_file_holds_are_told_as_json_whatever_they_are(start, tmp_path):
+    text = config(tmp_path, pool="workers = 1\npaused = yes\n")
+    daemon = start(text)
+    client = daemon.client()
+    ids = [client.call("Post", {"handler": "echo", "args": {"n": 1}})["id"] for _ in range(3)]
+    daemon.stop()
+    with contextlib.closing(sqlite3.connect(tmp_path / "tasks.db")) as file, file:
+        for task, args in zip(ids, ['no "json"', ' { "n" : 2 } ']):
+            file.execute("UPDATE task SET args = ? WHERE id = ?", (args, int(task)))
+
+    client = start(text).client()
+    assert [client.call("Show", {"id": task})["task"]["args"] for task in ids] == ['no "json"', {"n": 2}, {"n": 1}]
 
 
 def test_a_store_goes_out_and_in_as_lines(start, tmp_path):

@@ -146,7 +146,7 @@ START_TEST(test_broken_store_that_is_found_as_it_is_tended_is_told_too)
 
 	ASK(client, POST, "\"id\":\"4\",\"state\":\"queued\"");
 	say_waits(clients);
-	break_store(); /* in a turn in which nothing is written */
+	fx.tend_error = -EIO; /* in a turn in which nothing is written */
 	fx_turn();
 	ck_assert(fx_turn_wakes(5 * US_PER_SEC));
 	/* All but who follows a task that is active: it still writes. */

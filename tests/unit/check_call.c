@@ -81,6 +81,22 @@ START_TEST(test_call_that_waits_holds_back_its_own_connection_only)
 }
 END_TEST
 
+/* Its connection is free for the next call, of which there is none: a turn for that would find nothing. */
+START_TEST(test_call_that_waited_leaves_a_daemon_that_sleeps)
+{
+	struct scene scene = scene_open();
+
+	host_done(scene.host, 0, OUTCOME_OK, "{}");
+	fx_turn();
+	ck_assert_uint_eq(count_words(client_hear(scene.here), "\n"), 1);
+	ck_assert(!fx_turn_wakes(20 * US_PER_MS));
+	client_say(scene.here, POST);
+	fx_turn();
+	ck_assert_uint_eq(count_words(client_hear(scene.here), "\"id\":\"3\""), 1);
+	scene_close(&scene);
+}
+END_TEST
+
 /* Each is refused, or wants no answer: nothing of it may stay. */
 static const char *const silent[] = {
 	"{\"method\":\"org.workpool.Stats\",\"oneway\":true,\"more\":true,\"parameters\":{"
@@ -538,6 +554,7 @@ int main(void)
 	const TTest *const tests[] = {
 		test_call_replies_leave_in_the_order_of_the_calls,
 		test_call_that_waits_holds_back_its_own_connection_only,
+		test_call_that_waited_leaves_a_daemon_that_sleeps,
 		test_call_with_more_answers_again_every_interval_until_the_client_goes,
 		test_call_for_an_interface_that_is_none_of_ours_is_answered_in_utf8,
 		test_call_that_is_refused_says_why_and_holds_nothing,

@@ -27,6 +27,7 @@ static const struct {
 	 "\"b\": {}}}}",
 		true},
 	{" {\t\"parameters\" : { \"wait\" : true , \"n\" : -5 } , \"method\" : \"a.B\" } \r", true},
+	{POST("{ \"a b\" : \" \\\\\" , \"c\\\"\" :\t[ \"\\\" \" , { } ]\n}"), true},
 	{POST("{\"text\":\"line\\nquote\\\" back\\\\slash\\t\\r\\b\\f\"}"), true},
 	{POST("{\"name\":\"Gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80\"}"), true},
 	{POST("{\"n\":999999999999999,\"m\":-999999999999999}"), true},

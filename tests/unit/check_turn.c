@@ -271,6 +271,28 @@ START_TEST(test_turn_is_woken_by_a_deadline_that_passes_while_the_timer_is_set)
 }
 END_TEST
 
+/* The timer may still be armed for the one that is gone. */
+START_TEST(test_turn_is_woken_by_a_deadline_behind_one_that_is_gone)
+{
+	struct deadlines *all;
+	struct deadline soon, later;
+	uint64_t now_us;
+
+	fx_open(ONE_POOL);
+	all = &fx.daemon.board->deadlines;
+	now_us = clock_now_us();
+	deadline_init(&soon, fx.daemon.retry.fire);
+	deadline_init(&later, fx.daemon.retry.fire);
+	ck_assert_int_eq(deadline_set(all, &soon, now_us + 50 * US_PER_MS), 0);
+	ck_assert_int_eq(deadline_set(all, &later, now_us + 60 * US_PER_MS), 0);
+	fx_turn();
+	deadline_clear(all, &soon);
+	while (deadline_is_set(&later))
+		ck_assert(fx_turn_wakes(10 * US_PER_SEC));
+	fx_close();
+}
+END_TEST
+
 START_TEST(test_turn_with_nothing_to_do_sleeps)
 {
 	struct scene scene = scene_open();
@@ -539,6 +561,7 @@ int main(void)
 		test_turn_answers_an_end_once_and_only_when_it_is_written,
 		test_wait_tells_no_end_that_is_not_written,
 		test_turn_is_woken_by_a_deadline_that_passes_while_the_timer_is_set,
+		test_turn_is_woken_by_a_deadline_behind_one_that_is_gone,
 		test_turn_with_nothing_to_do_sleeps,
 		test_turn_outlives_a_client_that_goes_as_its_task_ends,
 		test_turn_outlives_a_client_that_waits_for_many,

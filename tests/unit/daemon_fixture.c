@@ -173,6 +173,8 @@ static bool store_do_tend(struct store *store, bool is_idle)
 	fx.n_tends++;
 	fx.n_idle_tends += is_idle;
 	fx.owes_flush &= !fx.tending_flushes;
+	if (fx.tend_error < 0)
+		fx.store_error = fx.flush_error = fx.post_error = fx.broken = fx.tend_error;
 	return fx.wants_tending;
 }
 

@@ -58,6 +58,7 @@ struct fixture {
 	int end_error;                  /* what end_flush() answers */
 	int post_error;                 /* what check() answers */
 	int broken;                     /* what broken() answers */
+	int tend_error;                 /* what tend() breaks the store with; 0: it does not */
 	bool wants_tending;             /* what tend() answers */
 	bool tending_flushes;           /* all that is owed */
 	unsigned n_tends, n_idle_tends; /* that were asked for */

@@ -49,7 +49,8 @@ static inline const char *scan_judge(const struct scan *scan, struct view messag
 		fault = "number of parameters";
 	for (size_t i = 0; !fault && i < scan->n_params; i++) {
 		const struct scan_member *member = &scan->params[i];
-		const json_t *value = json_object_get(msg.params, member->name.data);
+		const json_t *value =
+			json_object_getn(msg.params, member->name.data, member->name.len);
 		if (!value || !scan_judge_member(member, value))
 			fault = "a parameter";
 	}
