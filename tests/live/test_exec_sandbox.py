@@ -12,6 +12,7 @@ import tempfile
 import pytest
 
 from kit import acts, cli, no_landlock, proc, procs
+from kit.daemon import program
 
 pytestmark = [pytest.mark.exec, pytest.mark.usefixtures("has_exec")]
 ONE = "[pool default]\nworkers = 1\n"
@@ -20,17 +21,6 @@ PYTHON = shutil.which("python3", path="/usr/bin:/bin") or sys.executable  # one 
 WITHOUT = {"wrapper": (PYTHON, no_landlock.__file__)}
 KERNELS = {"this kernel": {}, "no landlock": WITHOUT}
 USERS = {"root": 0, "nobody": NOBODY}
-
-
-@pytest.fixture(params=USERS)
-def uid(request, lacks):
-    """The user of the daemon and its programs: root, who is refused by no mode, and one who owns what the daemon has."""
-    wanted = USERS[request.param]
-    if os.geteuid() != 0:
-        if request.param == "root":
-            lacks("root")
-        return None
-    return wanted or None
 
 
 @pytest.fixture
@@ -45,6 +35,27 @@ def place():
                 os.chown(path, uid, uid)
             return path
         yield make
+
+
+@pytest.fixture
+def as_nobody(place, monkeypatch):
+    """The programs under test where every user may run them: the build may be in a folder that only its owner may enter."""
+    folder = place()
+    for name in ("workpoold", "workpool-host"):
+        shutil.copy(program(name), folder)
+    os.symlink(program("wpctl"), os.path.join(folder, "wpctl"))
+    monkeypatch.setenv("WORKPOOL_BUILD", folder)
+    return NOBODY
+
+
+@pytest.fixture(params=USERS)
+def uid(request, lacks):
+    """The user of the daemon and its programs: root, who is refused by no mode, and one who owns what the daemon has."""
+    if os.geteuid() != 0:
+        if request.param == "root":
+            lacks("root")
+        return None
+    return request.getfixturevalue("as_nobody") if USERS[request.param] else None
 
 
 def write(path, text, uid=None, mode=0o600):
@@ -133,6 +144,7 @@ def test_acts_can_be_done_without_the_sandbox(place, start, lacks):
         scene = Scene(start, place, None, stack, sandbox="no")
         told = scene.attempt(name for name, (_, feature) in acts.ACTS.items() if feature)
         refused = {name: how for name, how in told.items() if not how["could"]}
+        refused = {name: how for name, how in refused.items() if how["errno"] != "EXDEV"}  # where /tmp is a file system of its own
         assert set(refused) <= {"reads_raw_disk"}, refused
         print(f"{len(told)} tried, {len(told) - len(refused)} done")
         scene.end()
@@ -266,10 +278,11 @@ def test_status_names_what_the_kernel_has(start, kernel):
     assert f"not_available\t{', '.join(sandbox['off'])}\n" in text
 
 
-def test_task_of_a_user_of_its_own_has_no_role_in_a_service(place, start, lacks):
+def test_task_of_a_user_of_its_own_has_no_role_in_a_service(place, start, lacks, request):
     """What connects_to_the_socket comes to: with [access] configured, nothing."""
     if os.geteuid() != 0:
         lacks("root")
+    nobody = request.getfixturevalue("as_nobody")
     top = place()
     text = """import json, socket, sys
 s = socket.socket(socket.AF_UNIX)
@@ -278,6 +291,6 @@ s.sendall(b'{"method":"org.workpool.Stats"}\\n')
 print(s.makefile().readline())
 """
     script = write(os.path.join(top, "call.py"), text, mode=0o755)
-    daemon = start("[access]\nadmin = root\n" + ONE + procs.handler("call", PYTHON, script), uid=NOBODY)
+    daemon = start("[access]\nadmin = root\n" + ONE + procs.handler("call", PYTHON, script), uid=nobody)
     told = json.loads(daemon.client().run("call", {"socket": daemon.path})["result"]["stdout"])
     assert told["error"] == "org.varlink.service.PermissionDenied", told
