@@ -19,7 +19,7 @@ from kit.daemon import Daemon, program, run_workpoold  # noqa: E402
 
 def pytest_configure(config):
     proc.become_subreaper()
-    if os.getpgrp() == 0:  # a group from outside of this PID namespace, which nobody here could name
+    if os.getpgrp() <= 1:  # in a PID namespace: no signal can be sent to that group alone, kill(2) takes 0 and -1 for others
         os.setpgid(0, 0)
     # nohup(1) and shells' background jobs leave signals ignored, which every program would inherit.
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
