@@ -227,7 +227,7 @@ void call_refuse_stopping(struct call *call)
 static void call_refuse_storage(struct call *call, int error, const char *id)
 {
 	const struct store_status status = store_status(call->conn->daemon->store);
-	const char *reason = status.why[0] != '\0' ? status.why : strerror(-error);
+	const char *reason = store_reason(&status, error);
 
 	if (error == -ENOSPC)
 		call_refuse_storage_full(call, status.used_bytes, status.max_bytes, reason);

@@ -35,8 +35,7 @@ static int say_failed(struct conn *conn, struct view reply)
 	char id[TASK_ID_SIZE];
 
 	find_stored(conn, reply, id);
-	params = json_pack("{s:s, s:s*}", "reason",
-		status.why[0] != '\0' ? status.why : strerror(EIO), "id",
+	params = json_pack("{s:s, s:s*}", "reason", store_reason(&status, -EIO), "id",
 		id[0] != '\0' ? id : NULL);
 	if (params == NULL)
 		return -ENOMEM;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "core/hist.h"
@@ -142,6 +143,12 @@ static inline struct store_status store_status(struct store *store)
 
 	store->ops->status(store, &status);
 	return status;
+}
+
+/* Why it did not take something, in words: its own, or those of the -errno that it gave. Good as long as the store is not asked again. */
+static inline const char *store_reason(const struct store_status *status, int error)
+{
+	return status->why[0] != '\0' ? status->why : strerror(-error);
 }
 
 static inline void store_close(struct store *store, const struct board *board)
